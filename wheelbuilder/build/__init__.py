@@ -1,0 +1,1 @@
+"""From an sdist to a checked wheel, in containers."""

@@ -1,0 +1,44 @@
+"""The exceptions that end a run: each has an exit code and a hint that says what to do next.
+
+A package that cannot be built is not an exception but an outcome (`wheelbuilder.build.outcomes`).
+"""
+
+from __future__ import annotations
+
+
+class WheelbuilderError(Exception):
+    """Ends the run. `message` says what is wrong and where; `hint` what to do about it."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class ConfigurationError(WheelbuilderError):
+    """A list, a recipe, the image table or the command line asks for something that cannot be."""
+
+    exit_code = 2
+
+
+class UnreachableError(WheelbuilderError):
+    """The container engine, an index or the store does not answer."""
+
+    exit_code = 3
+
+
+class IntegrityError(WheelbuilderError):
+    """Bytes are not what their digest or their index says: nothing was used or published."""
+
+    exit_code = 4
+
+
+class InterruptedRunError(WheelbuilderError):
+    """The user or the system asked the run to end; what was finished is kept."""
+
+    exit_code = 130

@@ -1,0 +1,1 @@
+"""What is wanted: lists, pins, recipes, targets and the image table."""

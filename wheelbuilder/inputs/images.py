@@ -1,0 +1,264 @@
+"""The image table (`containers/images.toml`): which root serves a target, and what an architecture is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from wheelbuilder.errors import ConfigurationError
+from wheelbuilder.inputs.tables import Table, read_toml
+from wheelbuilder.inputs.targets import Target
+
+ROOT_FORMAT = 1  # raised when the way roots are made changes what is in them
+POLICY = re.compile(r"(manylinux|musllinux)_[0-9]+_[0-9]+")
+PINNED = re.compile(r"\S+@sha256:[0-9a-f]{64}")
+INTERPRETER = re.compile(r"cp3[0-9]+")
+
+
+class Role(StrEnum):
+    """What a root is for: building wheels, or trying them where nothing but Python is installed."""
+
+    BUILD = "build"
+    BARE = "bare"
+
+
+class Source(StrEnum):
+    """Where the roots of a family come from."""
+
+    ARCHIVE = "archive"  # made here from a Debian archive
+    REGISTRY = "registry"  # pulled by digest
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Architecture:
+    """One row of `[architectures]`. `name` is the machine as in platform tags."""
+
+    name: str
+    debian: str  # the Debian architecture
+    oci: str  # the architecture in `--platform linux/…`
+    multiarch: str  # the Debian multiarch triplet
+    elf_machine: str  # e_machine as pyelftools names it: EM_AARCH64
+    elf_bits: int
+    little_endian: bool
+    uv: str | None  # the word uv has for it in --python-platform, if any
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Interpreter:
+    """A CPython inside a family's roots."""
+
+    path: str
+    version: str  # the full version: markers and Requires-Python of its targets use it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Root:
+    """A root file system: of one family, for one architecture, in one role.
+
+    digest: of everything that says what is in it (archive families), or the pinned image digest.
+    """
+
+    family: str
+    source: Source
+    arch: Architecture
+    role: Role
+    digest: str
+    suite: str = ""  # archive families: the suite and the packages to install
+    packages: tuple[str, ...] = ()
+    image: str = ""  # registry families: the pinned reference
+    hidden: tuple[str, ...] = ()  # registry families: folders that a bare root must not show
+
+    @property
+    def name(self) -> str:
+        """Its name for people: `bookworm-aarch64-build`."""
+        return f"{self.family}-{self.arch.name}-{self.role}"
+
+    @property
+    def tag(self) -> str:
+        """The local image name that this root is cached under."""
+        return f"localhost/wheelbuilder/{self.family}-{self.role}:{self.arch.name}-{self.digest[:16]}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Family:
+    """Roots of one libc policy for several architectures and Pythons."""
+
+    name: str
+    source: Source
+    policy: str
+    pythons: dict[str, Interpreter]  # by interpreter tag
+    roots: dict[tuple[str, Role], Root]  # by architecture name and role
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """Every target this family serves."""
+        return tuple(
+            Target.parse(f"{python}-{self.policy}_{arch}", interpreter.version)
+            for arch in dict.fromkeys(arch for arch, _ in self.roots)
+            for python, interpreter in self.pythons.items()
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Catalogue:
+    """The whole image table."""
+
+    architectures: dict[str, Architecture]
+    families: dict[str, Family]
+
+    @classmethod
+    def read(cls, path: Path) -> Catalogue:
+        """Read `images.toml`; a ConfigurationError names the key that is wrong."""
+        return cls.parse(read_toml(path))
+
+    @classmethod
+    def parse(cls, table: Table) -> Catalogue:
+        """Read the parsed image table."""
+        architectures = {name: _architecture(name, row) for name, row in table.tables("architectures")}
+        families = {name: _family(name, row, architectures) for name, row in table.tables("families")}
+        table.done()
+        catalogue = cls(architectures=architectures, families=families)
+        catalogue._refuse_rivals(table.where)
+        return catalogue
+
+    def target(self, text: str) -> Target:
+        """Return the target of this name, with the full Python version of its root.
+
+        Raises ConfigurationError when no family serves it.
+        """
+        known = {str(target): target for family in self.families.values() for target in family.targets}
+        if text not in known:
+            raise ConfigurationError(
+                f"No family in the image table serves the target {text!r}.",
+                f"Add a row to images.toml, or choose one of: {', '.join(sorted(known))}.",
+            )
+        return known[text]
+
+    def family(self, target: Target) -> Family:
+        """Return the family that serves a target."""
+        for family in self.families.values():
+            if target in family.targets:
+                return family
+        raise ConfigurationError(f"No family in the image table serves the target {target}.")
+
+    def root(self, target: Target, role: Role) -> Root:
+        """Return the root of a target in one role."""
+        return self.family(target).roots[target.arch, role]
+
+    def interpreter(self, target: Target) -> Interpreter:
+        """Return the Python of a target's roots."""
+        return self.family(target).pythons[target.interpreter]
+
+    def architecture(self, target: Target) -> Architecture:
+        """Return the row of a target's architecture."""
+        return self.architectures[target.arch]
+
+    def roots(self) -> Iterator[Root]:
+        """Yield every root of every family."""
+        for family in self.families.values():
+            yield from family.roots.values()
+
+    def _refuse_rivals(self, where: str) -> None:
+        seen: dict[Target, str] = {}
+        for family in self.families.values():
+            for target in family.targets:
+                other = seen.setdefault(target, family.name)
+                if other != family.name:
+                    raise ConfigurationError(f"{where}: the families {other} and {family.name} both serve {target}.")
+
+
+def default_path() -> Path:
+    """Return the image table of this installation: in a wheel beside the modules, in a checkout above."""
+    package = Path(__file__).resolve().parent.parent
+    packaged = package / "containers" / "images.toml"
+    return packaged if packaged.exists() else package.parent / "containers" / "images.toml"
+
+
+def _architecture(name: str, row: Table) -> Architecture:
+    elf = row.table("elf")
+    architecture = Architecture(
+        name=name,
+        debian=row.get("debian", str),
+        oci=row.get("oci", str),
+        multiarch=row.get("multiarch", str),
+        elf_machine=elf.get("machine", str),
+        elf_bits=elf.get("bits", int),
+        little_endian=elf.get("little-endian", bool),
+        uv=row.optional("uv", str),
+    )
+    elf.done()
+    row.done()
+    return architecture
+
+
+def _family(name: str, row: Table, architectures: dict[str, Architecture]) -> Family:
+    source = row.parsed("source", Source)
+    policy = row.get("policy", str)
+    if not POLICY.fullmatch(policy):
+        raise row.error("policy", f"must look like manylinux_2_28, not {policy!r}")
+    pythons = dict(_interpreter(*item) for item in row.tables("pythons"))
+    reader = _archive_roots if source is Source.ARCHIVE else _registry_roots
+    roots = {(root.arch.name, root.role): root for root in reader(name, row, architectures)}
+    row.done()
+    return Family(name=name, source=source, policy=policy, pythons=pythons, roots=roots)
+
+
+def _interpreter(name: str, row: Table) -> tuple[str, Interpreter]:
+    if not INTERPRETER.fullmatch(name):
+        raise ConfigurationError(f"{row.where}: an interpreter tag looks like cp311.")
+    interpreter = Interpreter(path=row.get("path", str), version=row.get("version", str))
+    row.done()
+    return name, interpreter
+
+
+def _archive_roots(name: str, row: Table, architectures: dict[str, Architecture]) -> Iterator[Root]:
+    suite = row.get("suite", str)
+    packages = row.table("packages")
+    chosen = {role: packages.strings(role.value) for role in Role}
+    packages.done()
+    for arch in row.strings("architectures"):
+        for role in Role:
+            root = Root(
+                family=name,
+                source=Source.ARCHIVE,
+                arch=_known(arch, row, architectures),
+                role=role,
+                digest="",
+                suite=suite,
+                packages=chosen[role],
+            )
+            yield _with_digest(root)
+
+
+def _registry_roots(name: str, row: Table, architectures: dict[str, Architecture]) -> Iterator[Root]:
+    hidden = row.strings("bare-hides", ())
+    for arch, image in row.mapping("images").items():
+        if not PINNED.fullmatch(image):
+            raise row.error(f"images.{arch}", "must be pinned by digest", "Write registry/name@sha256:….")
+        for role in Role:
+            yield Root(
+                family=name,
+                source=Source.REGISTRY,
+                arch=_known(arch, row, architectures),
+                role=role,
+                digest=image.rpartition(":")[2],
+                image=image,
+                hidden=hidden if role is Role.BARE else (),
+            )
+
+
+def _known(arch: str, row: Table, architectures: dict[str, Architecture]) -> Architecture:
+    if arch not in architectures:
+        raise row.error("architectures", f"names {arch!r}, which has no row in [architectures]")
+    return architectures[arch]
+
+
+def _with_digest(root: Root) -> Root:
+    values = asdict(root) | {"format": ROOT_FORMAT}
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    return Root(**{**{name: getattr(root, name) for name in root.__slots__}, "digest": digest})

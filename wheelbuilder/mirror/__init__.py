@@ -1,0 +1,1 @@
+"""The static index: stores, states, commits and pages."""

@@ -1,0 +1,171 @@
+"""Pins: the lines of a constraints file read into values, with what could not be read set aside."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from wheelbuilder.errors import ConfigurationError
+
+TRAILING_COMMENT = re.compile(r"\s+#.*$")  # pip's own rule; PEP 508 knows no comments
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, order=True)
+class Origin:
+    """Where a line stands. file: a path or URL, as the list gives it; line: counted from 1."""
+
+    branch: str
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pin:
+    """One project at one version, wanted by one or more branches.
+
+    version_text: as written, because `===` compares strings. marker: its normalized text, or None.
+    arbitrary: whether the pin says `===` (PEP 440, "Arbitrary equality") and not `==`.
+    """
+
+    name: NormalizedName
+    raw_name: str
+    version: Version
+    version_text: str
+    marker: str | None
+    origin: Origin
+    branches: tuple[str, ...]
+    arbitrary: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.name}{'===' if self.arbitrary else '=='}{self.version_text}"
+
+    def accepts(self, version: Version) -> bool:
+        """Say whether an installer takes a file of this version for the pin.
+
+        `===1.0` refuses 1.0.0, which `==1.0` accepts: installers compare the normalized strings.
+        """
+        return version == self.version and (not self.arbitrary or str(version) == str(self.version))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Quarantined:
+    """A line that cannot be read: it pins nothing, and the plan reports it."""
+
+    origin: Origin
+    words: str
+    complaint: str
+
+    def __str__(self) -> str:
+        return f"{self.origin}: {self.words!r} {self.complaint}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Constraints:
+    """One branch as read. warnings: oddities that do no harm, such as a line that occurs twice."""
+
+    branch: str
+    file: str
+    pins: tuple[Pin, ...]
+    quarantined: tuple[Quarantined, ...]
+    warnings: tuple[str, ...]
+
+
+class _UnreadableError(ValueError):
+    """What is wrong with a line, as the end of a sentence."""
+
+
+def parse_constraints(
+    text: str, branch: str, *, file: str | None = None, strict: bool = False, allow_empty: bool = False
+) -> Constraints:
+    """Read upper-constraints syntax; a line that cannot be read is quarantined.
+
+    file: the name for messages, else the branch's. Raises ConfigurationError for a file without
+    pins unless `allow_empty`, and for the first unreadable line if `strict`.
+    """
+    where = file or branch
+    pins: dict[tuple[NormalizedName, str, str | None], Pin] = {}
+    quarantined: list[Quarantined] = []
+    warnings: list[str] = []
+    for origin, words in _lines(text, branch, where):
+        try:
+            pin = _pin(words, origin)
+        except _UnreadableError as complaint:
+            quarantined.append(Quarantined(origin=origin, words=words, complaint=str(complaint)))
+            continue
+        first = pins.setdefault((pin.name, pin.version_text, pin.marker), pin)
+        if first is not pin:
+            warnings.append(f"{origin}: {words!r} repeats line {first.origin.line}; it is read once.")
+    if strict and quarantined:
+        raise ConfigurationError(f"{quarantined[0]}.", "Correct the line, or leave out --strict.")
+    if not pins and not allow_empty:
+        raise ConfigurationError(
+            f"{where} has no pins.", "Check the path or URL, or set allow-empty = true for this branch."
+        )
+    return Constraints(
+        branch=branch,
+        file=where,
+        pins=tuple(pins.values()),
+        quarantined=tuple(quarantined),
+        warnings=tuple(warnings),
+    )
+
+
+def _lines(text: str, branch: str, file: str) -> Iterator[tuple[Origin, str]]:
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
+        words = line.strip()
+        if words and not words.startswith("#"):
+            yield Origin(branch=branch, file=file, line=number), words
+
+
+def _pin(words: str, origin: Origin) -> Pin:
+    requirement = _requirement(TRAILING_COMMENT.sub("", words))
+    operator, version_text = _one_version(requirement)
+    try:
+        version = Version(version_text)
+    except InvalidVersion:
+        raise _UnreadableError(f"has {version_text!r}, which is not a version (PEP 440)") from None
+    return Pin(
+        name=canonicalize_name(requirement.name),
+        raw_name=requirement.name,
+        version=version,
+        version_text=version_text,
+        marker=str(requirement.marker) if requirement.marker else None,
+        origin=origin,
+        branches=(origin.branch,),
+        arbitrary=operator == "===",
+    )
+
+
+def _requirement(text: str) -> Requirement:
+    if text.startswith("-"):
+        raise _UnreadableError("is an option of pip, not a pin")
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement as error:
+        raise _UnreadableError(f"is not a requirement (PEP 508): {_first_sentence(error)}") from None
+    if requirement.url:
+        raise _UnreadableError("names a URL, where a pin names a version")
+    if requirement.extras:
+        raise _UnreadableError("has extras, which a constraint cannot have")
+    return requirement
+
+
+def _one_version(requirement: Requirement) -> tuple[str, str]:
+    specifiers = tuple(requirement.specifier)
+    if len(specifiers) != 1 or specifiers[0].operator not in ("===", "=="):
+        raise _UnreadableError("does not pin one version with === or ==")
+    if specifiers[0].version.endswith(".*"):
+        raise _UnreadableError("has a wildcard, where a pin names one version")
+    return specifiers[0].operator, specifiers[0].version
+
+
+def _first_sentence(error: Exception) -> str:
+    return str(error).splitlines()[0]

@@ -45,7 +45,7 @@ class Architecture:
     elf_machine: str  # e_machine as pyelftools names it: EM_AARCH64
     elf_bits: int
     little_endian: bool
-    uv: str | None  # the word uv has for it in --python-platform, if any
+    uv: str | None  # what uv calls it in --python-platform, with {major} and {minor} of the glibc, if it knows it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

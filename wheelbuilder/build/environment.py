@@ -1,0 +1,93 @@
+"""Makes a target's virtual environment on the host: a folder of files, no process of the target.
+
+The layout is that of `venv` (PEP 405), so `.pth` files, scripts and sysconfig behave as everywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from installer import install
+from installer.destinations import SchemeDictionaryDestination
+from installer.exceptions import InstallerError
+from installer.sources import WheelFile
+
+from wheelbuilder.build.outcomes import FailureClass, StepFailedError
+from wheelbuilder.inputs.images import Interpreter
+from wheelbuilder.inputs.targets import Target
+
+LAYOUT = 1  # raised when what is written for the same wheels changes
+
+
+def make(
+    wheels: Sequence[Path], target: Target, interpreter: Interpreter, *, inside: str, cache: Path
+) -> Path:
+    """Return a folder that, mounted at `inside`, is a virtual environment with these wheels.
+
+    Environments of equal wheels are shared (they are mounted read-only) and kept in `cache`.
+    """
+    names = sorted(f"{wheel.parent.name}/{wheel.name}" for wheel in wheels)
+    key = "\n".join([str(LAYOUT), str(target), interpreter.path, interpreter.version, inside, *names])
+    place = cache / hashlib.sha256(key.encode()).hexdigest()
+    if place.exists():
+        return place
+    cache.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=cache, prefix=".partial-"))
+    try:
+        _write(partial, wheels, target, interpreter, inside)
+        return _appear(partial, place)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _appear(partial: Path, place: Path) -> Path:
+    partial.chmod(0o755)  # mkdtemp makes it private; the build's user must read it
+    try:
+        partial.rename(place)
+    except OSError:
+        if not place.exists():  # else another worker was first, with the same content
+            raise
+    return place
+
+
+def _write(
+    folder: Path, wheels: Sequence[Path], target: Target, interpreter: Interpreter, inside: str
+) -> None:
+    version = f"python{target.python[0]}.{target.python[1]}"
+    site = folder / "lib" / version / "site-packages"
+    site.mkdir(parents=True)
+    (folder / "bin").mkdir()
+    for name in ("python", "python3", version):
+        (folder / "bin" / name).symlink_to(interpreter.path)
+    home = os.path.dirname(interpreter.path)  # noqa: PTH120  (a path inside the root)
+    (folder / "pyvenv.cfg").write_text(
+        f"home = {home}\ninclude-system-site-packages = false\nversion = {interpreter.version}\n"
+    )
+    for wheel in wheels:
+        _install(wheel, folder, site, version, f"{inside}/bin/python")
+
+
+def _install(wheel: Path, folder: Path, site: Path, version: str, python: str) -> None:
+    try:
+        with WheelFile.open(wheel) as source:
+            scheme = {
+                "purelib": str(site),
+                "platlib": str(site),
+                "scripts": str(folder / "bin"),
+                "data": str(folder),
+                "headers": str(folder / "include" / "site" / version / source.distribution),
+            }
+            install(
+                source,
+                SchemeDictionaryDestination(scheme, interpreter=python, script_kind="posix"),
+                additional_metadata={},
+            )
+    except (InstallerError, OSError, ValueError, KeyError) as error:
+        raise StepFailedError(
+            FailureClass.REQUIREMENTS, f"{wheel.name} cannot be installed for the build: {error}"
+        ) from None

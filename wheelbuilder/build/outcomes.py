@@ -1,0 +1,126 @@
+"""What came of one build, as values: a checked wheel, or a failure with its class and useful lines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from wheelbuilder.inputs.targets import Target
+from wheelbuilder.plan.decisions import Build
+
+
+class Step(StrEnum):
+    """The steps of a build, in order."""
+
+    FETCH = "fetch"  # the sdist, digest checked
+    UNPACK = "unpack"  # safely, and patched
+    ROOT = "root"  # the root file system, with the recipe's system packages
+    REQUIREMENTS = "requirements"  # static ones, then those the backend asks for
+    BUILD = "build"  # the backend's build_wheel hook
+    CHECK = "check"
+    REPAIR = "repair"
+    RECHECK = "recheck"
+    TRIAL = "trial"  # install and import in the bare root
+
+
+class FailureClass(StrEnum):
+    """Why a build failed, in a word that can be counted and acted on."""
+
+    NO_SOURCE = "no-source"
+    BAD_DIGEST = "bad-digest"
+    UNPACK = "unpack"
+    PATCH = "patch"
+    SYSTEM_PACKAGES = "system-packages"
+    REQUIREMENTS = "requirements"
+    MISSING_HEADER = "missing-header"
+    MISSING_LIBRARY = "missing-library"
+    MISSING_PROGRAM = "missing-program"
+    COMPILER = "compiler"
+    BACKEND = "backend"
+    OUT_OF_MEMORY = "out-of-memory"
+    TIME_OUT = "time-out"
+    NETWORK_ATTEMPT = "network-attempt"
+    WHEEL_CHECK = "wheel-check"
+    NATIVE_LOST = "native-lost"
+    REPAIR_REFUSED = "repair-refused"
+    IMPORT_FAILED = "import-failed"
+    SHADOWS = "shadows-upstream"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepResult:
+    """One step as it went. log: the file with what it printed, if it ran a program."""
+
+    step: Step
+    seconds: float
+    ok: bool
+    network: bool = False
+    log: Path | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuiltWheel:
+    """A checked wheel on this machine's disk."""
+
+    path: Path
+    sha256: str
+    size: int
+    requires_python: str | None
+    grafted: tuple[str, ...] = ()  # the libraries that repair copied in
+
+    @property
+    def filename(self) -> str:
+        """The wheel's file name."""
+        return self.path.name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Built:
+    """A build that gave a wheel which was checked, repaired, checked again and tried."""
+
+    build: Build
+    wheel: BuiltWheel
+    sdist: Path
+    steps: tuple[StepResult, ...]
+    requirements: tuple[str, ...] = ()  # name==version of the build environment
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Covered:
+    """A build that was not needed: the wheel built for another target serves this one too."""
+
+    build: Build
+    by: Target
+    filename: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failed:
+    """A build that gave nothing. lines: the first useful ones of its log."""
+
+    build: Build
+    failure: FailureClass
+    step: Step
+    summary: str
+    hint: str = ""
+    lines: tuple[str, ...] = ()
+    steps: tuple[StepResult, ...] = ()
+
+
+Outcome = Built | Covered | Failed
+
+
+class StepFailedError(Exception):
+    """Ends one build, never the run: the job turns it into a Failed."""
+
+    def __init__(
+        self, failure: FailureClass, summary: str, hint: str = "", lines: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(failure, summary, hint, lines)
+        self.failure = failure
+        self.summary = summary
+        self.hint = hint
+        self.lines = lines

@@ -1,0 +1,199 @@
+"""Resolves requirements for a foreign target on the host, to wheels with digests; runs no foreign code.
+
+uv resolves where it knows the platform, pip elsewhere. Neither sees the host's configuration.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from wheelbuilder.build import process
+from wheelbuilder.build.outcomes import FailureClass, StepFailedError
+from wheelbuilder.inputs.images import Architecture
+from wheelbuilder.inputs.targets import Target, platform_tags
+from wheelbuilder.plan.files import IndexFile, accepts
+
+TIME_LIMIT = 300.0  # seconds for one resolution
+NEWEST_GLIBC_OF_UV = (2, 40)  # the newest manylinux name uv 0.9 to 0.13 takes in --python-platform
+
+
+class NoWheelError(Exception):
+    """The requirements have no solution made of wheels. reason: the resolver's own words."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolver:
+    """Resolves for one target. Equal questions are answered once: most builds ask for the same few wheels.
+
+    constraints: requirement strings that every solution obeys. wheelhouse: a folder of wheels that
+    count beside the index (build requirements that were built here).
+    """
+
+    target: Target
+    arch: Architecture
+    index_url: str
+    constraints: tuple[str, ...]
+    wheelhouse: Path
+    scratch: Path
+    _known: dict[tuple[object, ...], tuple[IndexFile, ...]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def resolve(self, requirements: Iterable[str]) -> tuple[IndexFile, ...]:
+        """Return the wheels that satisfy the requirements, with their URLs and digests.
+
+        Raises NoWheelError when wheels alone cannot, and StepFailedError for a requirement that is
+        not one.
+        """
+        wanted = tuple(sorted({str(_parsed(text)) for text in requirements}))
+        if not wanted:
+            return ()
+        question = (wanted, tuple(sorted(path.name for path in self.wheelhouse.glob("*.whl"))))
+        with self._lock:
+            if question not in self._known:
+                self._known[question] = self._ask(wanted)
+            return self._known[question]
+
+    def _ask(self, wanted: tuple[str, ...]) -> tuple[IndexFile, ...]:
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        constraints = self.scratch / f"constraints-{self.target}-{threading.get_ident()}.txt"
+        constraints.write_text("".join(f"{line}\n" for line in self.constraints))
+        if self.arch.uv and self.target.libc == "manylinux":
+            return self._ask_uv(wanted, constraints, self._uv_platform(self.arch.uv))
+        return self._ask_pip(wanted, constraints)
+
+    def _ask_uv(self, wanted: tuple[str, ...], constraints: Path, platform: str) -> tuple[IndexFile, ...]:
+        argv = (
+            *(str(Path(sys.executable).parent / "uv"), "pip", "compile", "-"),
+            *("--no-config", "--quiet", "--no-header", "--format", "pylock.toml"),
+            *("--only-binary", ":all:", "--no-python-downloads", "--python", sys.executable),
+            *("--python-version", self.target.full_version, "--python-platform", platform),
+            *("--index-url", self.index_url, "--find-links", str(self.wheelhouse)),
+            *("--constraints", str(constraints)),
+        )
+        done = process.run(argv, stdin="\n".join(wanted).encode(), network=True, timeout=TIME_LIMIT)
+        if not done.ok:
+            raise NoWheelError(_sentence(done.stderr))
+        packages = tomllib.loads(done.stdout).get("packages", [])
+        return tuple(self._chosen(package) for package in packages)
+
+    def _uv_platform(self, template: str) -> str:
+        major, minor = min(self.target.libc_version, NEWEST_GLIBC_OF_UV)
+        return template.format(major=major, minor=minor)
+
+    def _chosen(self, package: dict[str, object]) -> IndexFile:
+        wheels = [_from_pylock(row) for row in _rows(package)]
+        fitting = [wheel for wheel in wheels if accepts(self.target, wheel)]
+        if not fitting:
+            raise NoWheelError(f"no wheel of {package['name']} {package.get('version')} fits {self.target}")
+        return max(fitting, key=lambda wheel: ("-none-any" not in wheel.filename, wheel.filename))
+
+    def _ask_pip(self, wanted: tuple[str, ...], constraints: Path) -> tuple[IndexFile, ...]:
+        platforms = platform_tags(self.target.libc, self.target.libc_version, self.target.arch)
+        argv = (
+            *(sys.executable, "-m", "pip", "--isolated", "--disable-pip-version-check", "install"),
+            *("--dry-run", "--ignore-installed", "--quiet", "--report", "-", "--only-binary", ":all:"),
+            *("--target", str(self.scratch / "nothing")),
+            *("--python-version", self.target.full_version, "--implementation", "cp"),
+            *("--abi", self.target.interpreter, "--abi", "abi3", "--abi", "none"),
+            *(word for platform in platforms for word in ("--platform", platform)),
+            *("--index-url", self.index_url, "--find-links", str(self.wheelhouse)),
+            *("--constraint", str(constraints), *wanted),
+        )
+        done = process.run(argv, env={"PIP_CONFIG_FILE": "/dev/null"}, network=True, timeout=TIME_LIMIT)
+        if not done.ok:
+            raise NoWheelError(_sentence(done.stderr))
+        return tuple(_from_report(row) for row in json.loads(done.stdout)["install"])
+
+
+def applicable(requirements: Iterable[str], target: Target) -> tuple[str, ...]:
+    """Return the requirements whose markers hold on the target, without the markers."""
+    kept = []
+    for text in requirements:
+        requirement = _parsed(text)
+        if requirement.marker is None or requirement.marker.evaluate(
+            target.marker_environment() | {"extra": ""}
+        ):
+            requirement.marker = None
+            kept.append(str(requirement))
+    return tuple(sorted(kept))
+
+
+def satisfied(requirements: Sequence[str], wheels: Sequence[IndexFile], versions: dict[str, str]) -> bool:
+    """Say whether an environment of these wheels already has what is required, extras apart."""
+    parsed = [_parsed(text) for text in requirements]
+    return bool(wheels) and all(
+        not requirement.extras
+        and (version := versions.get(canonicalize_name(requirement.name))) is not None
+        and requirement.specifier.contains(version, prereleases=True)
+        for requirement in parsed
+    )
+
+
+def local_path(file: IndexFile) -> Path | None:
+    """Return the path of a `file:` URL, None for any other."""
+    parts = urlsplit(file.url)
+    return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
+
+
+def _parsed(text: str) -> Requirement:
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement as error:
+        raise StepFailedError(
+            FailureClass.REQUIREMENTS, f"The build asks for {text!r}, which is no requirement: {error}"
+        ) from None
+    if requirement.url:
+        raise StepFailedError(
+            FailureClass.REQUIREMENTS,
+            f"The build asks for {text!r}: a direct URL has no digest that an index vouches for.",
+            "Give the requirement by name in a patch of the recipe.",
+        )
+    return requirement
+
+
+def _rows(package: dict[str, object]) -> list[dict[str, object]]:
+    rows = package.get("wheels", [])
+    assert isinstance(rows, list)  # PEP 751
+    return rows
+
+
+def _from_pylock(row: dict[str, object]) -> IndexFile:
+    url = str(row.get("url") or Path(str(row["path"])).absolute().as_uri())
+    hashes = row.get("hashes")
+    assert isinstance(hashes, dict)  # PEP 751: required
+    return IndexFile(filename=_last(url), url=url, sha256=str(hashes.get("sha256", "")))
+
+
+def _from_report(row: dict[str, dict[str, object]]) -> IndexFile:
+    info = row["download_info"]
+    url = str(info["url"])
+    archive = info["archive_info"]
+    assert isinstance(archive, dict)  # PEP 610, for an archive
+    return IndexFile(filename=_last(url), url=url, sha256=str(archive["hashes"]["sha256"]))
+
+
+def _last(url: str) -> str:
+    return unquote(urlsplit(url).path.rpartition("/")[2])
+
+
+def _sentence(stderr: str) -> str:
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    told = [
+        line for line in lines if not line.startswith(("warning:", "hint:", "error: No solution", "WARNING"))
+    ]
+    return (told or lines or ["the resolver said nothing"])[0].removeprefix("cause: ").removeprefix("ERROR: ")

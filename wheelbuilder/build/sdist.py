@@ -1,0 +1,174 @@
+"""Brings one file from an index to disk, digest checked, and unpacks sdists that nobody vouches for."""
+
+from __future__ import annotations
+
+import calendar
+import hashlib
+import os
+import shutil
+import stat
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+import requests
+
+from wheelbuilder.build.outcomes import FailureClass, StepFailedError
+from wheelbuilder.plan.files import IndexFile
+
+CHUNK = 1 << 20  # bytes
+CONNECT_AND_READ = (15.0, 120.0)  # seconds
+ATTEMPTS = 4
+MOST_BYTES = 4 << 30  # what an sdist may hold when unpacked
+MOST_MEMBERS = 200_000
+
+
+def fetch(file: IndexFile, folder: Path, session: requests.Session) -> Path:
+    """Return `folder/<sha256>/<filename>`, downloading it if it is not there, digest checked.
+
+    Raises StepFailedError: BAD_DIGEST if the bytes are not what the index says, NO_SOURCE if they
+    cannot be had.
+    """
+    place = folder / file.sha256 / file.filename
+    if place.exists():
+        return place
+    place.parent.mkdir(parents=True, exist_ok=True)
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return _download(file, place, session)
+        except (requests.RequestException, OSError) as error:
+            if attempt == ATTEMPTS or not _can_heal(error):
+                raise StepFailedError(
+                    FailureClass.NO_SOURCE, f"{file.filename} cannot be fetched: {_words(error)}"
+                ) from None
+    raise AssertionError("the loop returns or raises")
+
+
+def unpack(archive: Path, folder: Path) -> Path:
+    """Unpack an sdist into `folder` and return its one top folder (PEP 625, PEP 527 for zip).
+
+    Refused, with StepFailedError UNPACK and before anything of the member is written: absolute paths,
+    `..`, links that leave the folder, devices, more than MOST_BYTES or MOST_MEMBERS.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        if archive.name.endswith(".zip"):
+            _unpack_zip(archive, folder)
+        else:
+            _unpack_tar(archive, folder)
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+        raise StepFailedError(FailureClass.UNPACK, f"{archive.name} cannot be unpacked: {error}") from None
+    tops = sorted(folder.iterdir())
+    if len(tops) != 1 or not tops[0].is_dir():
+        raise StepFailedError(
+            FailureClass.UNPACK, f"{archive.name} must hold one folder, not {len(tops)} entries."
+        )
+    return tops[0]
+
+
+def newest_time(archive: Path) -> int:
+    """Return SOURCE_DATE_EPOCH for an sdist: its newest member's time in seconds, 1980 (zip's floor) at least."""
+    if archive.name.endswith(".zip"):
+        with zipfile.ZipFile(archive) as opened:
+            times = [_zip_seconds(info) for info in opened.infolist()]
+    else:
+        with tarfile.open(archive) as opened_tar:
+            times = [int(member.mtime) for member in opened_tar]
+    return max([*times, 315_619_200])  # 1980-01-02, in every time zone
+
+
+def _zip_seconds(info: zipfile.ZipInfo) -> int:
+    return calendar.timegm((*info.date_time, 0, 0, 0))
+
+
+def _download(file: IndexFile, place: Path, session: requests.Session) -> Path:
+    digest = hashlib.sha256()
+    with tempfile.NamedTemporaryFile(dir=place.parent, delete=False) as partial:
+        try:
+            with session.get(file.url, stream=True, timeout=CONNECT_AND_READ) as response:
+                response.raise_for_status()
+                for chunk in response.iter_content(CHUNK):
+                    digest.update(chunk)
+                    partial.write(chunk)
+            partial.close()
+            if digest.hexdigest() != file.sha256:
+                raise StepFailedError(
+                    FailureClass.BAD_DIGEST,
+                    f"{file.filename} does not match its digest: the index says {file.sha256}, "
+                    f"the bytes give {digest.hexdigest()}.",
+                    "Do not build it. Compare with the project's own release, and tell the index.",
+                )
+            Path(partial.name).chmod(0o644)
+            Path(partial.name).replace(place)
+        except BaseException:
+            Path(partial.name).unlink(missing_ok=True)
+            raise
+    return place
+
+
+def _can_heal(error: Exception) -> bool:
+    response = getattr(error, "response", None)
+    return response is None or response.status_code >= 500 or response.status_code == 429
+
+
+def _words(error: Exception) -> str:
+    response = getattr(error, "response", None)
+    return f"the index answered {response.status_code}" if response is not None else str(error)
+
+
+def _unpack_tar(archive: Path, folder: Path) -> None:
+    with tarfile.open(archive) as opened:
+        opened.extractall(folder, members=_limited(opened), filter=_safe_member)  # noqa: S202
+
+
+def _limited(opened: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    total = 0
+    for count, member in enumerate(opened, 1):
+        total += member.size
+        _refuse_excess(total, count)
+        yield member
+
+
+def _safe_member(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
+    if member.name.startswith("/") or ".." in PurePosixPath(member.name).parts:
+        raise ValueError(f"the member {member.name!r} would leave the folder")
+    if not (member.isfile() or member.isdir() or member.issym() or member.islnk()):
+        raise ValueError(f"the member {member.name!r} is a device or a pipe")
+    kept = tarfile.data_filter(member, path)  # PEP 706: links that leave, modes, owners
+    return kept.replace(mtime=member.mtime, deep=False)
+
+
+def _unpack_zip(archive: Path, folder: Path) -> None:
+    with zipfile.ZipFile(archive) as opened:
+        infos = opened.infolist()
+        _refuse_excess(sum(info.file_size for info in infos), len(infos))
+        for info in infos:
+            _unpack_zip_member(opened, info, folder)
+
+
+def _unpack_zip_member(opened: zipfile.ZipFile, info: zipfile.ZipInfo, folder: Path) -> None:
+    parts = PurePosixPath(info.filename).parts
+    if info.filename.startswith("/") or ".." in parts or "\\" in info.filename:
+        raise ValueError(f"the member {info.filename!r} would leave the folder")
+    mode = info.external_attr >> 16
+    if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise ValueError(f"the member {info.filename!r} is a link or a device")
+    place = folder.joinpath(*parts)
+    if info.is_dir():
+        place.mkdir(parents=True, exist_ok=True)
+        return
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with opened.open(info) as source, place.open("xb") as sink:
+        shutil.copyfileobj(source, sink, CHUNK)  # zipfile stops at the declared size
+    place.chmod(0o755 if mode & 0o100 else 0o644)
+    seconds = _zip_seconds(info)
+    os.utime(place, (seconds, seconds))
+
+
+def _refuse_excess(total: int, count: int) -> None:
+    if total > MOST_BYTES:
+        raise ValueError(f"it holds more than {MOST_BYTES >> 30} GiB")
+    if count > MOST_MEMBERS:
+        raise ValueError(f"it holds more than {MOST_MEMBERS} members")

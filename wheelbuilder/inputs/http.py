@@ -1,0 +1,94 @@
+"""HTTP as every room uses it: time-outs, retries of what can heal, and one error for the rest."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import requests
+from cachecontrol import CacheControlAdapter
+from cachecontrol.caches import SeparateBodyFileCache
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+from wheelbuilder import __version__
+from wheelbuilder.errors import UnreachableError
+
+TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two bytes
+ATTEMPTS = 5
+HEALING = (429, 500, 502, 503, 504)  # status codes that a later attempt may not see
+BACK_OFF = 0.5  # seconds before the second attempt, doubled for each later one
+PATIENCE = 60  # seconds: the longest wait that a server's Retry-After may ask for
+
+
+def session(
+    *, cache: Path | None = None, connections: int = 10, back_off: float = BACK_OFF
+) -> requests.Session:
+    """Return a session that repeats what can heal and, given a folder, caches by the rules of RFC 9111."""
+    retries = Retry(
+        total=ATTEMPTS - 1,
+        backoff_factor=back_off,
+        backoff_jitter=back_off / 2,
+        status_forcelist=HEALING,
+        raise_on_status=False,
+        retry_after_max=PATIENCE,
+    )
+    made = requests.Session()
+    made.headers["User-Agent"] = f"wheelbuilder/{__version__}"
+    made.verify = os.environ.get("SSL_CERT_FILE") or True  # requests itself reads only its own variables
+    adapter = _adapter(cache, retries, connections)
+    for scheme in ("http://", "https://"):
+        made.mount(scheme, adapter)
+    return made
+
+
+def fetch_text(url: str) -> str:
+    """Fetch a small text file; raises UnreachableError naming the URL."""
+    with session() as connection:
+        try:
+            response = connection.get(url, timeout=TIMEOUT)
+            response.raise_for_status()
+        except requests.RequestException as error:
+            raise unreachable(url, error) from None
+    response.encoding = "utf-8"
+    return response.text
+
+
+def unreachable(url: str, error: Exception) -> UnreachableError:
+    """Return the one error for an address that does not answer as it should."""
+    return UnreachableError(f"{url} cannot be read: {_reason(error)}.", "Check the address and the network.")
+
+
+def cache_folder() -> Path:
+    """Return the user's folder for fetched pages (XDG Base Directory Specification)."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "wheelbuilder" / "http"
+
+
+def _adapter(cache: Path | None, retries: Retry, connections: int) -> HTTPAdapter:
+    if cache is None:
+        return HTTPAdapter(max_retries=retries, pool_maxsize=connections)
+    store = SeparateBodyFileCache(cache)
+    return CacheControlAdapter(store, max_retries=retries, pool_maxsize=connections)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return f"the server answers {error.response.status_code} {error.response.reason}".rstrip()
+    if isinstance(error, requests.Timeout):
+        return "it does not answer in time"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "its certificate is not trusted here"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the connection breaks off"
+    if isinstance(error, requests.ConnectionError):
+        return f"no connection ({_root_cause(error)})"
+    return str(error).rstrip(".")
+
+
+def _root_cause(error: BaseException) -> str:
+    for inner in error.args:
+        reason = getattr(inner, "reason", None)
+        if isinstance(reason, BaseException):
+            return str(reason).rpartition(": ")[2].rstrip(".")
+    return str(error).rstrip(".")

@@ -1,0 +1,97 @@
+"""Which pins hold on a target: markers evaluated for it, branches united, contradictions set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from packaging.markers import Marker
+from packaging.utils import NormalizedName
+from packaging.version import Version
+
+from wheelbuilder.inputs.pins import Constraints, Pin
+from wheelbuilder.inputs.targets import Target
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Conflict:
+    """Pins of one branch that hold on one target and disagree: nobody can install that project."""
+
+    pins: tuple[Pin, ...]
+
+    def __str__(self) -> str:
+        places = ", ".join(f"{pin} ({pin.origin})" for pin in self.pins)
+        return f"conflicting pins: {places}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """What a list asks for on one target. gaps: projects that are pinned, but not for this target."""
+
+    target: Target
+    pins: tuple[Pin, ...]
+    conflicts: tuple[Conflict, ...]
+    gaps: tuple[NormalizedName, ...]
+
+
+def pins_for(
+    branches: Sequence[Constraints], target: Target, only: frozenset[NormalizedName] | None = None
+) -> Wanted:
+    """Return the pins whose markers hold on a target, sorted by name and version.
+
+    A (name, version) that several branches want is one pin, with all their names. Versions may
+    differ between branches, but not within one. only: projects to restrict the answer to.
+    """
+    united: dict[tuple[NormalizedName, Version], Pin] = {}
+    conflicts: list[Conflict] = []
+    gaps: list[NormalizedName] = []
+    for branch in branches:
+        for name, pins in _by_project(branch.pins, only).items():
+            applicable = tuple(pin for pin in pins if applies(pin, target))
+            if len({pin.version for pin in applicable}) > 1:
+                conflicts.append(Conflict(pins=applicable))
+            elif applicable:
+                _unite(united, applicable[0], branch.branch)
+            else:
+                gaps.append(name)
+    pins_, covered = _sorted(united.values()), {name for name, _ in united}
+    blocked = covered | {conflict.pins[0].name for conflict in conflicts}
+    return Wanted(
+        target=target,
+        pins=pins_,
+        conflicts=tuple(conflicts),
+        gaps=tuple(sorted(set(gaps) - blocked)),
+    )
+
+
+def applies(pin: Pin, target: Target) -> bool:
+    """Say whether a pin's marker (PEP 508) holds on the target, whatever the host is."""
+    return pin.marker is None or _holds(pin.marker, target.full_version, target)
+
+
+def _by_project(
+    pins: Iterable[Pin], only: frozenset[NormalizedName] | None
+) -> dict[NormalizedName, list[Pin]]:
+    projects: dict[NormalizedName, list[Pin]] = {}
+    for pin in pins:
+        if only is None or pin.name in only:
+            projects.setdefault(pin.name, []).append(pin)
+    return projects
+
+
+def _unite(united: dict[tuple[NormalizedName, Version], Pin], pin: Pin, branch: str) -> None:
+    known = united.setdefault((pin.name, pin.version), pin)
+    if branch not in known.branches:
+        united[pin.name, pin.version] = replace(known, branches=(*known.branches, branch))
+
+
+def _sorted(pins: Iterable[Pin]) -> tuple[Pin, ...]:
+    return tuple(sorted(pins, key=lambda pin: (pin.name, pin.version)))
+
+
+@lru_cache(maxsize=4096)
+def _holds(marker: str, full_version: str, target: Target) -> bool:
+    # full_version is no part of a target's identity, but of the answer
+    environment = target.marker_environment() | {"python_full_version": full_version}
+    return Marker(marker).evaluate(environment)

@@ -51,6 +51,7 @@ class Unavailable:
     pin: Pin
     target: Target
     reason: str
+    would_compile: bool = False  # whether a consumer could still compile it: there is an sdist
 
 
 Decision = InMirror | Upstream | Build | Unavailable

@@ -1,0 +1,91 @@
+"""The coverage proof: for each pin and target, would a consumer still compile, and if so, why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from packaging.utils import NormalizedName
+from packaging.version import Version
+
+from wheelbuilder.inputs.pins import Pin
+from wheelbuilder.inputs.targets import Target
+from wheelbuilder.plan.decide import best_wheel
+from wheelbuilder.plan.decisions import Build, Decision, Unavailable
+from wheelbuilder.plan.plans import MirrorFiles, Plan
+
+Reasons = Mapping[tuple[NormalizedName, Version, Target], str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gap:
+    """A pin for which a consumer finds no wheel, with the reason."""
+
+    pin: Pin
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Coverage:
+    """One target. pins: how many apply; compiled: those with an sdist; missing: those without anything."""
+
+    target: Target
+    pins: int
+    compiled: tuple[Gap, ...]
+    missing: tuple[Gap, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether a consumer finds a wheel for every pin."""
+        return not self.compiled and not self.missing
+
+    @property
+    def line(self) -> str:
+        """The target's line of the proof."""
+        parts = [f"{self.pins} pins, nothing would be compiled"]
+        if self.compiled:
+            parts = [f"{len(self.compiled)} of {self.pins} would be compiled: {_listed(self.compiled)}"]
+        if self.missing:
+            parts.append(f"{len(self.missing)} cannot be had: {_listed(self.missing)}")
+        return f"{self.target}: {'; '.join(parts)}"
+
+
+def coverage(plan: Plan, published: MirrorFiles, failures: Reasons | None = None) -> tuple[Coverage, ...]:
+    """Return the coverage of each target, with what is published now beside what upstream has.
+
+    failures: why builds failed, by project, version and target; else the reason for the build stands.
+    """
+    return tuple(_of_target(plan, target, published, failures or {}) for target in plan.targets)
+
+
+def _of_target(plan: Plan, target: Target, published: MirrorFiles, failures: Reasons) -> Coverage:
+    decisions = plan.of(target)
+    open_ = [decision for decision in decisions if _is_open(decision, published)]
+    return Coverage(
+        target=target,
+        pins=len(decisions),
+        compiled=tuple(_gap(decision, failures) for decision in open_ if _would_compile(decision)),
+        missing=tuple(_gap(decision, failures) for decision in open_ if not _would_compile(decision)),
+    )
+
+
+def _is_open(decision: Decision, published: MirrorFiles) -> bool:
+    if not isinstance(decision, Build | Unavailable):
+        return False
+    ours = published.get(decision.pin.name, ())
+    # contradicting pins stay unavailable, whatever wheels there are
+    return isinstance(decision, Unavailable) or best_wheel(decision.pin, decision.target, ours) is None
+
+
+def _would_compile(decision: Decision) -> bool:
+    return isinstance(decision, Build) or (isinstance(decision, Unavailable) and decision.would_compile)
+
+
+def _gap(decision: Decision, failures: Reasons) -> Gap:
+    reason = decision.reason if isinstance(decision, Build | Unavailable) else ""
+    known = failures.get((decision.pin.name, decision.pin.version, decision.target))
+    return Gap(pin=decision.pin, reason=known or reason)
+
+
+def _listed(gaps: tuple[Gap, ...]) -> str:
+    return ", ".join(f"{gap.pin.name} ({gap.reason})" for gap in gaps)

@@ -1,0 +1,105 @@
+"""The plan of a list: one decision for each pin and target, in a stable order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from packaging.utils import NormalizedName
+from packaging.version import Version
+
+from wheelbuilder.inputs.pins import Pin
+from wheelbuilder.inputs.recipes import Recipe
+from wheelbuilder.inputs.targets import Target
+from wheelbuilder.inputs.wanted import Wanted
+from wheelbuilder.plan.decide import decide, rebuild
+from wheelbuilder.plan.decisions import Build, Decision, InMirror, Unavailable, Upstream
+from wheelbuilder.plan.files import IndexFile
+from wheelbuilder.plan.keys import KeyOf
+
+MirrorFiles = Mapping[NormalizedName, Sequence[IndexFile]]
+UpstreamFiles = Mapping[NormalizedName, Sequence[IndexFile] | None]
+
+NOT_APPLICABLE = "not applicable"
+KINDS = {InMirror: "in mirror", Upstream: "upstream", Build: "build", Unavailable: "unavailable"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """Decisions sorted by pin, then in the list's order of targets. gaps: pins not meant for a target."""
+
+    targets: tuple[Target, ...]
+    decisions: tuple[Decision, ...]
+    gaps: dict[Target, tuple[NormalizedName, ...]]
+
+    @property
+    def builds(self) -> tuple[Build, ...]:
+        """What is to be built."""
+        return tuple(decision for decision in self.decisions if isinstance(decision, Build))
+
+    @property
+    def unavailable(self) -> tuple[Unavailable, ...]:
+        """What cannot be had."""
+        return tuple(decision for decision in self.decisions if isinstance(decision, Unavailable))
+
+    def of(self, target: Target) -> tuple[Decision, ...]:
+        """Return the decisions for one target."""
+        return tuple(decision for decision in self.decisions if decision.target == target)
+
+    def counts(self) -> dict[Target, dict[str, int]]:
+        """Return, for each target, how many pins have each kind of decision, or do not apply."""
+        counts = {target: dict.fromkeys((*KINDS.values(), NOT_APPLICABLE), 0) for target in self.targets}
+        for decision in self.decisions:
+            counts[decision.target][KINDS[type(decision)]] += 1
+        for target, gaps in self.gaps.items():
+            counts[target][NOT_APPLICABLE] = len(gaps)
+        return counts
+
+
+def versions_wanted(wanted: Iterable[Wanted]) -> dict[NormalizedName, frozenset[Version]]:
+    """Return which versions of which projects the index must be asked about, for all targets at once."""
+    versions: dict[NormalizedName, set[Version]] = {}
+    for on_target in wanted:
+        for pin in on_target.pins:
+            versions.setdefault(pin.name, set()).add(pin.version)
+    return {name: frozenset(versions[name]) for name in sorted(versions)}
+
+
+def make_plan(
+    wanted: Sequence[Wanted],
+    *,
+    mirror: MirrorFiles,
+    upstream: UpstreamFiles,
+    recipe_for: Callable[[Pin], Recipe],
+    key_of: KeyOf,
+    today: date,
+    rebuilt: frozenset[NormalizedName] = frozenset(),
+) -> Plan:
+    """Decide about every pin on every target.
+
+    rebuilt: projects to build again, whatever exists, under a free build tag.
+    """
+
+    def decided(pin: Pin, target: Target) -> Decision:
+        ours, theirs, recipe = mirror.get(pin.name, ()), upstream.get(pin.name), recipe_for(pin)
+        if pin.name in rebuilt:
+            return rebuild(pin, target, mirror=ours, upstream=theirs, recipe=recipe, key_of=key_of)
+        return decide(pin, target, mirror=ours, upstream=theirs, recipe=recipe, key_of=key_of, today=today)
+
+    decisions = [decided(pin, on_target.target) for on_target in wanted for pin in on_target.pins]
+    decisions += [
+        Unavailable(pin=conflict.pins[0], target=on_target.target, reason=str(conflict))
+        for on_target in wanted
+        for conflict in on_target.conflicts
+    ]
+    targets = tuple(on_target.target for on_target in wanted)
+    return Plan(
+        targets=targets,
+        decisions=tuple(sorted(decisions, key=lambda decision: _order(decision, targets))),
+        gaps={on_target.target: on_target.gaps for on_target in wanted},
+    )
+
+
+def _order(decision: Decision, targets: tuple[Target, ...]) -> tuple[NormalizedName, Version, int]:
+    return decision.pin.name, decision.pin.version, targets.index(decision.target)

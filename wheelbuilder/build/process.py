@@ -68,22 +68,23 @@ def run(
     timeout: float | None = None,
     network: bool = False,
     stdin: bytes = b"",
+    tidying: bool = False,
 ) -> Completed:
     """Run one program to its end and say how it ended; never raises for a failing program.
 
     env: added to the allow-listed part of ours. log: receives stdout and stderr, appended.
     timeout: seconds, after which the whole process group is ended. network: also pass on proxy and
-    certificate settings. Raises ProcessError if the program cannot be started, and
-    InterruptedRunError once `end_all` was called.
+    certificate settings. tidying: runs also after `end_all`, and is not ended by it. Raises
+    ProcessError if the program cannot be started, and InterruptedRunError once `end_all` was called.
     """
     started = time.monotonic()
     with _open_log(log) as sink:
-        process = _start(tuple(argv), _environment(env, network=network), cwd, sink)
+        process = _start(tuple(argv), _environment(env, network=network), cwd, sink, tidying=tidying)
         try:
             stdout, stderr, timed_out = _wait(process, stdin, timeout)
         finally:
             _forget(process)
-    if _ending.is_set():
+    if _ending.is_set() and not tidying:
         raise InterruptedRunError("The run was interrupted.")
     return Completed(
         argv=tuple(argv),
@@ -160,9 +161,9 @@ def _environment(extra: Mapping[str, str] | None, *, network: bool) -> dict[str,
 
 
 def _start(
-    argv: tuple[str, ...], env: dict[str, str], cwd: Path | None, sink: int | None
+    argv: tuple[str, ...], env: dict[str, str], cwd: Path | None, sink: int | None, *, tidying: bool
 ) -> subprocess.Popen[bytes]:
-    if _ending.is_set():
+    if _ending.is_set() and not tidying:
         raise InterruptedRunError("The run was interrupted.")
     try:
         process = subprocess.Popen(
@@ -178,8 +179,9 @@ def _start(
         raise ProcessError(
             f"{argv[0]} cannot be started: {error.strerror}", f"The command was: {command_line(argv)}"
         ) from None
-    with _lock:
-        _running.add(process)
+    if not tidying:
+        with _lock:
+            _running.add(process)
     return process
 
 

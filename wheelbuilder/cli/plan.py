@@ -1,0 +1,26 @@
+"""`wheelbuilder plan`: say what would be built for a list, and why; change nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from wheelbuilder.cli.planning import Chosen, draw_up, planning_options, published, read_inputs
+from wheelbuilder.cli.tables import plan_document, print_plan
+
+
+@click.command(name="plan")
+@planning_options
+@click.option("--store", type=click.Path(path_type=Path), help="The directory that holds the mirror.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+def command(store: Path | None, as_json: bool, **options: Any) -> None:
+    """Say what would be built for LIST, and why; change nothing."""
+    chosen = Chosen(**options)
+    catalogue, listed = read_inputs(chosen)
+    plan = draw_up(chosen, catalogue, listed, published(store, listed.channel))
+    print_plan(plan, listed.branches, to_stderr=as_json)
+    if as_json:
+        click.echo(json.dumps(plan_document(plan, listed), indent=2))

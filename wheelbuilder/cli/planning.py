@@ -1,0 +1,100 @@
+"""What the commands that plan have in common: their options, and the way from these to a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from packaging.utils import canonicalize_name
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from wheelbuilder.inputs.http import cache_folder
+from wheelbuilder.inputs.images import Catalogue, default_path
+from wheelbuilder.inputs.lists import RequirementsList, read_list
+from wheelbuilder.mirror.read import contents
+from wheelbuilder.mirror.store import DirectoryStore
+from wheelbuilder.plan.draft import draft
+from wheelbuilder.plan.plans import MirrorFiles, Plan
+from wheelbuilder.plan.upstream import UpstreamIndex
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def planning_options(command: F) -> F:
+    """Add the argument LIST and the options that choose a part of it."""
+    for option in reversed(
+        (
+            click.argument("list_path", metavar="LIST", type=click.Path(path_type=Path)),
+            click.option("--target", "targets", multiple=True, help="Only this target; may be repeated."),
+            click.option("--pin", "pins", multiple=True, help="Only this project; may be repeated."),
+            click.option("--strict", is_flag=True, help="A constraint that cannot be read is an error."),
+            click.option("--images", type=click.Path(path_type=Path), help="The image table."),
+            click.option("--upstream", help="The simple index whose wheels need not be built."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chosen:
+    """The values of `planning_options`."""
+
+    list_path: Path
+    targets: tuple[str, ...]
+    pins: tuple[str, ...]
+    strict: bool
+    images: Path | None
+    upstream: str | None
+
+
+def read_inputs(chosen: Chosen) -> tuple[Catalogue, RequirementsList]:
+    """Read the image table and the list with its branches and recipes."""
+    catalogue = Catalogue.read(chosen.images or default_path())
+    return catalogue, read_list(chosen.list_path, catalogue, strict=chosen.strict)
+
+
+def published(store: Path | None, channel: str) -> MirrorFiles:
+    """Return what the channel of a directory store serves; nothing where there is no store."""
+    return contents(DirectoryStore(store), channel).projects if store and store.is_dir() else {}
+
+
+def draw_up(
+    chosen: Chosen,
+    catalogue: Catalogue,
+    listed: RequirementsList,
+    mirror: MirrorFiles,
+    *,
+    rebuilt: bool = False,
+) -> Plan:
+    """Plan the chosen part of a list; the pages of the index are counted on the terminal.
+
+    rebuilt: build the chosen projects again, whatever exists.
+    """
+    index = UpstreamIndex(chosen.upstream or listed.upstream, cache_folder())
+    projects = frozenset(map(canonicalize_name, chosen.pins))
+    with _bar() as bar:
+        task = bar.add_task("reading the index", total=None)
+        return draft(
+            listed,
+            catalogue,
+            index,
+            mirror=mirror,
+            today=datetime.now(UTC).date(),
+            targets=chosen.targets,
+            projects=projects,
+            rebuilt=projects if rebuilt else (),
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+
+
+def _bar() -> Progress:
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    # disabled it starts no thread: a bar that nobody sees is not worth its redrawing
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

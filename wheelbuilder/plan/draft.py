@@ -1,0 +1,77 @@
+"""From a list to its plan: pins for each target, upstream's pages, decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import date
+
+from packaging.utils import NormalizedName
+
+from wheelbuilder.errors import ConfigurationError
+from wheelbuilder.inputs.images import Catalogue
+from wheelbuilder.inputs.lists import RequirementsList
+from wheelbuilder.inputs.targets import Target
+from wheelbuilder.inputs.wanted import Wanted, pins_for
+from wheelbuilder.plan.keys import key_of
+from wheelbuilder.plan.plans import MirrorFiles, Plan, make_plan, versions_wanted
+from wheelbuilder.plan.upstream import Progress, UpstreamIndex
+
+
+def draft(
+    listed: RequirementsList,
+    catalogue: Catalogue,
+    index: UpstreamIndex,
+    *,
+    mirror: MirrorFiles,
+    today: date,
+    targets: Sequence[str] = (),
+    projects: Collection[NormalizedName] = (),
+    rebuilt: Collection[NormalizedName] = (),
+    progress: Progress = lambda _done, _all: None,
+) -> Plan:
+    """Return the plan of a list, or of the part of it that `targets` and `projects` choose.
+
+    mirror: what the list's channel serves. Raises ConfigurationError for a choice that the list does
+    not have, and UnreachableError if the index cannot be read.
+    """
+    wanted = wanted_by(listed, targets=targets, projects=projects)
+    upstream = index.files(versions_wanted(wanted), progress)
+    return make_plan(
+        wanted,
+        mirror=mirror,
+        upstream=upstream,
+        recipe_for=listed.recipes.for_pin,
+        key_of=key_of(catalogue, listed.build_constraints),
+        today=today,
+        rebuilt=frozenset(rebuilt),
+    )
+
+
+def wanted_by(
+    listed: RequirementsList, *, targets: Sequence[str] = (), projects: Collection[NormalizedName] = ()
+) -> tuple[Wanted, ...]:
+    """Return the pins of a list for each of its targets, or for those chosen by name."""
+    only = frozenset(projects) or listed.only
+    _refuse_unknown(listed, frozenset(projects))
+    return tuple(pins_for(listed.branches, target, only) for target in _chosen(listed, targets))
+
+
+def _chosen(listed: RequirementsList, names: Sequence[str]) -> tuple[Target, ...]:
+    known = {str(target): target for target in listed.targets}
+    for name in names:
+        if name not in known:
+            raise ConfigurationError(
+                f"The list {listed.name} has no target {name!r}.", f"Its targets: {', '.join(known)}."
+            )
+    return tuple(target for name, target in known.items() if not names or name in names)
+
+
+def _refuse_unknown(listed: RequirementsList, projects: frozenset[NormalizedName]) -> None:
+    known = {pin.name for branch in listed.branches for pin in branch.pins}
+    if listed.only is not None:
+        known &= listed.only
+    unknown = sorted(projects - known)
+    if unknown:
+        raise ConfigurationError(
+            f"The list {listed.name} does not pin {', '.join(unknown)}.", "Check the spelling of --pin."
+        )

@@ -9,7 +9,7 @@ import json
 import sys
 import threading
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -22,9 +22,10 @@ from wheelbuilder.build import process
 from wheelbuilder.build.outcomes import FailureClass, StepFailedError
 from wheelbuilder.inputs.images import Architecture
 from wheelbuilder.inputs.targets import Target, platform_tags
-from wheelbuilder.plan.files import IndexFile, accepts
+from wheelbuilder.plan.files import IndexFile, accepts, parse_filename
 
 TIME_LIMIT = 300.0  # seconds for one resolution
+UV_NO_SOLUTION = 1  # its exit status; 2 stands for everything else that went wrong
 NEWEST_GLIBC_OF_UV = (2, 40)  # the newest manylinux name uv 0.9 to 0.13 takes in --python-platform
 
 
@@ -53,41 +54,47 @@ class Resolver:
     _known: dict[tuple[object, ...], tuple[IndexFile, ...]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def resolve(self, requirements: Iterable[str]) -> tuple[IndexFile, ...]:
+    def resolve(self, requirements: Iterable[str], *, dependencies: bool = True) -> tuple[IndexFile, ...]:
         """Return the wheels that satisfy the requirements, with their URLs and digests.
 
-        Raises NoWheelError when wheels alone cannot, and StepFailedError for a requirement that is
-        not one.
+        dependencies: also those of the wheels themselves. Raises NoWheelError when wheels alone
+        cannot, and StepFailedError for a requirement that is not one.
         """
         wanted = tuple(sorted({str(_parsed(text)) for text in requirements}))
         if not wanted:
             return ()
-        question = (wanted, tuple(sorted(path.name for path in self.wheelhouse.glob("*.whl"))))
+        question = (wanted, dependencies, tuple(sorted(path.name for path in self.wheelhouse.glob("*.whl"))))
         with self._lock:
             if question not in self._known:
-                self._known[question] = self._ask(wanted)
+                self._known[question] = self._ask(wanted, () if dependencies else ("--no-deps",))
             return self._known[question]
 
-    def _ask(self, wanted: tuple[str, ...]) -> tuple[IndexFile, ...]:
+    def _ask(self, wanted: tuple[str, ...], options: tuple[str, ...]) -> tuple[IndexFile, ...]:
         self.scratch.mkdir(parents=True, exist_ok=True)
         constraints = self.scratch / f"constraints-{self.target}-{threading.get_ident()}.txt"
         constraints.write_text("".join(f"{line}\n" for line in self.constraints))
         if self.arch.uv and self.target.libc == "manylinux":
-            return self._ask_uv(wanted, constraints, self._uv_platform(self.arch.uv))
-        return self._ask_pip(wanted, constraints)
+            return self._ask_uv(
+                (*options, "--python-platform", self._uv_platform(self.arch.uv)), wanted, constraints
+            )
+        return self._ask_pip(options, wanted, constraints)
 
-    def _ask_uv(self, wanted: tuple[str, ...], constraints: Path, platform: str) -> tuple[IndexFile, ...]:
+    def _ask_uv(
+        self, options: tuple[str, ...], wanted: tuple[str, ...], constraints: Path
+    ) -> tuple[IndexFile, ...]:
         argv = (
             *(str(Path(sys.executable).parent / "uv"), "pip", "compile", "-"),
             *("--no-config", "--quiet", "--no-header", "--format", "pylock.toml"),
             *("--only-binary", ":all:", "--no-python-downloads", "--python", sys.executable),
-            *("--python-version", self.target.full_version, "--python-platform", platform),
+            *("--python-version", self.target.full_version, *options),
             *("--index-url", self.index_url, "--find-links", str(self.wheelhouse)),
             *("--constraints", str(constraints)),
         )
         done = process.run(argv, stdin="\n".join(wanted).encode(), network=True, timeout=TIME_LIMIT)
-        if not done.ok:
+        if done.exit_code == UV_NO_SOLUTION:
             raise NoWheelError(_sentence(done.stderr))
+        if not done.ok:
+            raise StepFailedError(FailureClass.REQUIREMENTS, f"uv cannot resolve: {_sentence(done.stderr)}")
         packages = tomllib.loads(done.stdout).get("packages", [])
         return tuple(self._chosen(package) for package in packages)
 
@@ -102,14 +109,16 @@ class Resolver:
             raise NoWheelError(f"no wheel of {package['name']} {package.get('version')} fits {self.target}")
         return max(fitting, key=lambda wheel: ("-none-any" not in wheel.filename, wheel.filename))
 
-    def _ask_pip(self, wanted: tuple[str, ...], constraints: Path) -> tuple[IndexFile, ...]:
+    def _ask_pip(
+        self, options: tuple[str, ...], wanted: tuple[str, ...], constraints: Path
+    ) -> tuple[IndexFile, ...]:
         platforms = platform_tags(self.target.libc, self.target.libc_version, self.target.arch)
         argv = (
             *(sys.executable, "-m", "pip", "--isolated", "--disable-pip-version-check", "install"),
             *("--dry-run", "--ignore-installed", "--quiet", "--report", "-", "--only-binary", ":all:"),
             *("--target", str(self.scratch / "nothing")),
             *("--python-version", self.target.full_version, "--implementation", "cp"),
-            *("--abi", self.target.interpreter, "--abi", "abi3", "--abi", "none"),
+            *("--abi", self.target.interpreter, "--abi", "abi3", "--abi", "none", *options),
             *(word for platform in platforms for word in ("--platform", platform)),
             *("--index-url", self.index_url, "--find-links", str(self.wheelhouse)),
             *("--constraint", str(constraints), *wanted),
@@ -133,14 +142,15 @@ def applicable(requirements: Iterable[str], target: Target) -> tuple[str, ...]:
     return tuple(sorted(kept))
 
 
-def satisfied(requirements: Sequence[str], wheels: Sequence[IndexFile], versions: dict[str, str]) -> bool:
-    """Say whether an environment of these wheels already has what is required, extras apart."""
-    parsed = [_parsed(text) for text in requirements]
-    return bool(wheels) and all(
+def satisfied(requirements: Iterable[str], wheels: Iterable[IndexFile]) -> bool:
+    """Say whether an environment of these wheels already has what is required; extras never count as there."""
+    names = [parse_filename(wheel.filename) for wheel in wheels]
+    versions = {name.project: name.version for name in names if name}
+    return all(
         not requirement.extras
         and (version := versions.get(canonicalize_name(requirement.name))) is not None
         and requirement.specifier.contains(version, prereleases=True)
-        for requirement in parsed
+        for requirement in map(_parsed, requirements)
     )
 
 

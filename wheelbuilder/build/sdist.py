@@ -15,7 +15,9 @@ from pathlib import Path, PurePosixPath
 
 import requests
 
+from wheelbuilder.build import process
 from wheelbuilder.build.outcomes import FailureClass, StepFailedError
+from wheelbuilder.inputs.recipes import Patch
 from wheelbuilder.plan.files import IndexFile
 
 CHUNK = 1 << 20  # bytes
@@ -68,8 +70,30 @@ def unpack(archive: Path, folder: Path) -> Path:
     return tops[0]
 
 
+def apply_patch(patch: Patch, source: Path, log: Path) -> None:
+    """Apply a recipe's patch (unified diff, -p1); StepFailedError PATCH unless all of it fits exactly."""
+    argv = ("patch", "--strip=1", "--batch", "--forward", "--fuzz=0", "--no-backup-if-mismatch")
+    done = process.run((*argv, "--directory", str(source)), stdin=patch.text.encode(), timeout=60, log=log)
+    if not done.ok:
+        raise StepFailedError(
+            FailureClass.PATCH,
+            f"the patch {patch.name} does not apply",
+            "Bring the patch up to date, or limit it to the versions it fits.",
+            tuple(log.read_text(errors="replace").splitlines()[-5:]),
+        )
+
+
+def give(folder: Path, user: int) -> None:
+    """Hand a tree to the build's user (where we are root) with fixed modes, following no link."""
+    for place in (folder, *folder.rglob("*")):
+        if os.geteuid() == 0:
+            os.chown(place, user, user, follow_symlinks=False)
+        if not place.is_symlink():
+            place.chmod(0o755 if place.is_dir() or place.stat().st_mode & 0o100 else 0o644)
+
+
 def newest_time(archive: Path) -> int:
-    """Return SOURCE_DATE_EPOCH for an sdist: its newest member's time in seconds, 1980 (zip's floor) at least."""
+    """Return an sdist's SOURCE_DATE_EPOCH: its newest member's time in seconds, not before 1980."""
     if archive.name.endswith(".zip"):
         with zipfile.ZipFile(archive) as opened:
             times = [_zip_seconds(info) for info in opened.infolist()]

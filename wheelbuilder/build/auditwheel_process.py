@@ -1,0 +1,107 @@
+"""Repairs one wheel with auditwheel's functions, as a process of its own: JSON in, JSON out.
+
+A process a wheel, because auditwheel changes directory and caches by path. Its command line refuses
+foreign architectures, and only the command line has the refusal checks, so they are repeated here.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from auditwheel.architecture import Architecture
+from auditwheel.error import NonPlatformWheelError
+from auditwheel.libc import Libc
+from auditwheel.patcher import ElfPatcher
+from auditwheel.repair import repair_wheel
+from auditwheel.wheel_abi import WheelAbIInfo, analyze_wheel_abi
+
+ZIP_LEVEL = 6  # what is published is read thousands of times
+
+
+def main() -> None:
+    """Read the request from standard input, write the answer to standard output."""
+    print(json.dumps(repair(json.load(sys.stdin))))  # noqa: T201  (the answer is the output)
+
+
+def repair(request: dict[str, Any]) -> dict[str, Any]:
+    """Repair a wheel to the best policy it meets, at most the target's.
+
+    Request: wheel, out, libc, arch, policy (`manylinux_2_28_aarch64`), root, folders (where the root's
+    libraries are), exclude, graft. Answer: `refused` with a sentence, or `wheel` and `libraries`.
+    """
+    try:
+        abi = _analyze(request)
+    except NonPlatformWheelError as error:
+        return {"refused": f"auditwheel finds no platform code in it: {error.message}"}
+    ceiling = abi.policies.get_policy_by_name(request["policy"])
+    if refusal := _refusal(abi, ceiling):
+        return {"refused": refusal}
+    policy = max(ceiling, abi.overall_policy)  # auditwheel orders policies by how many systems they fit
+    libraries = abi.external_refs[policy.name].libs
+    if refusal := _library_refusal(libraries, request):
+        return {"refused": refusal}
+    abis = [policy.name, *policy.aliases]
+    out = repair_wheel(
+        abi,
+        Path(request["wheel"]),
+        abis,
+        ".libs",
+        Path(request["out"]),
+        update_tags=True,
+        patcher=ElfPatcher.get_patcher("patchelf", policy.name),
+        strip=False,
+        zip_compression_level=ZIP_LEVEL,
+    )
+    if out is None:
+        return {"refused": "auditwheel found nothing to repair in a wheel with native code."}
+    return {"wheel": str(out), "libraries": sorted(libraries)}
+
+
+def _analyze(request: dict[str, Any]) -> WheelAbIInfo:
+    return analyze_wheel_abi(
+        Libc.GLIBC if request["libc"] == "manylinux" else Libc.MUSL,
+        Architecture(request["arch"]),
+        Path(request["wheel"]),
+        frozenset(request["exclude"]),
+        disable_isa_ext_check=False,
+        allow_graft=True,
+        requested_policy_base_name=request["policy"].removesuffix(f"_{request['arch']}"),
+        args_ldpaths=":".join(request["folders"]),
+    )
+
+
+def _refusal(abi: WheelAbIInfo, ceiling: Any) -> str:
+    if ceiling > abi.sym_policy:
+        symbols = "; ".join(
+            f"{lib}: {', '.join(sorted(of))}" for lib, of in sorted(abi.versioned_symbols.items())
+        )
+        return f"it needs newer symbols than {ceiling.name} promises ({symbols})."
+    if ceiling > abi.ucs_policy:
+        return "it was compiled against a UCS2 build of Python."
+    if ceiling > abi.blacklist_policy:
+        return "it uses symbols that auditwheel's policies forbid."
+    if ceiling > abi.machine_policy:
+        return "it uses instruction set extensions beyond the architecture's baseline."
+    return ""
+
+
+def _library_refusal(libraries: dict[str, Path | None], request: dict[str, Any]) -> str:
+    missing = sorted(
+        name for name, path in libraries.items() if path is None and not name.startswith("libpython")
+    )
+    if missing:
+        return f"it needs libraries that its root does not have: {', '.join(missing)}."
+    root = Path(request["root"]).resolve()
+    strangers = [f"{n} ({p})" for n, p in libraries.items() if p and not p.resolve().is_relative_to(root)]
+    if strangers:
+        return f"these libraries would come from outside its root: {', '.join(sorted(strangers))}."
+    if libraries and request["graft"] == "refuse":
+        return f"its recipe refuses grafting, and it needs {', '.join(sorted(libraries))}."
+    return ""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,217 @@
+"""Calls a project's build backend (PEP 517) inside a container, through `build`'s own front end."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from build import BuildBackendException, BuildException, ProjectBuilder
+
+from wheelbuilder.build import failures
+from wheelbuilder.build.engine import ContainerExit, Engine, Mount
+from wheelbuilder.build.outcomes import FailureClass, StepFailedError
+from wheelbuilder.errors import WheelbuilderError
+
+# Fixed, so that equal inputs give equal bytes and a compiler cache can hit.
+SOURCE = "/build/src"
+OUT = "/build/out"
+CALL = "/build/call"
+HOOKS = "/build/hooks"
+ENVIRONMENT = "/build/env"
+# Runs the hook with a fixed umask, then notes what the kernel counted of this container's own network.
+WRAPPER = (
+    'umask 022; "$@"; code=$?; '
+    "cat /proc/net/snmp /proc/net/snmp6 >/build/call/network 2>/dev/null; exit $code"
+)
+# Counters that move when something asks for an address beyond loopback, or for a name server.
+ATTEMPTS = (("Ip", "OutNoRoutes"), ("Udp", "NoPorts"), ("Ip6OutNoRoutes", ""), ("Udp6NoPorts", ""))
+ConfigSettings = Mapping[str, str | Sequence[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workshop:
+    """Where the hooks of one build run, and within which limits.
+
+    source and out: folders of this build that the container may write. memory: bytes. timeout: seconds.
+    """
+
+    engine: Engine
+    image: str
+    source: Path
+    out: Path
+    environment: Path
+    environ: Mapping[str, str]
+    log: Path
+    timeout: float
+    memory: int
+    pids: int
+    cpus: float | None
+    allow_network_attempt: bool
+
+
+def static_requirements(source: Path) -> tuple[str, ...]:
+    """Return what `[build-system]` requires (PEP 518), the setuptools default without one."""
+    try:
+        return tuple(sorted(ProjectBuilder(source).build_system_requires))
+    except BuildException as error:
+        raise StepFailedError(FailureClass.BACKEND, f"pyproject.toml is not valid: {error}") from None
+
+
+def dynamic_requirements(workshop: Workshop, settings: ConfigSettings) -> tuple[str, ...]:
+    """Return what the backend's get_requires_for_build_wheel hook asks for."""
+    asked = _called(
+        workshop,
+        "asking for build requirements",
+        lambda builder: tuple(builder.get_requires_for_build("wheel", settings)),
+    )
+    if not all(isinstance(requirement, str) for requirement in asked):
+        raise StepFailedError(FailureClass.BACKEND, "the backend asks for requirements that are no strings")
+    return tuple(sorted(asked))
+
+
+def build_wheel(workshop: Workshop, settings: ConfigSettings) -> None:
+    """Run the backend's build_wheel hook; the wheel is left in the workshop's `out` folder."""
+    _called(workshop, "building the wheel", lambda builder: (builder.build("wheel", workshop.out, settings),))
+
+
+def _called(
+    workshop: Workshop, doing: str, call: Callable[[ProjectBuilder], tuple[str, ...]]
+) -> tuple[str, ...]:
+    runner = _Runner(workshop)
+    builder = ProjectBuilder(workshop.source, f"{ENVIRONMENT}/bin/python", runner)
+    try:
+        answer = call(builder)
+    except BuildBackendException as error:
+        # `build` wraps whatever the runner raised
+        if isinstance(error.exception, _HookFailedError):
+            raise _explained(workshop, error.exception.exit, doing) from None
+        if isinstance(error.exception, (StepFailedError, WheelbuilderError)):
+            raise error.exception from None
+        raise _backend_failure(workshop, doing, str(error)) from None
+    except BuildException as error:
+        raise StepFailedError(FailureClass.BACKEND, f"{doing} failed: {error}") from None
+    if runner.attempted_network and not workshop.allow_network_attempt:
+        raise _network_failure(doing, workshop.log)
+    return answer
+
+
+class _HookFailedError(Exception):
+    def __init__(self, done: ContainerExit) -> None:
+        super().__init__(done)
+        self.exit = done
+
+
+class _Runner:
+    """The command runner that `build` calls: it moves the call into a container with fixed paths."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self.workshop = workshop
+        self.attempted_network = False
+
+    def __call__(
+        self,
+        cmd: Sequence[str],
+        cwd: str | None = None,  # noqa: ARG002  (always the source folder, which is fixed inside)
+        extra_environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """Run `python script hook folder` inside; the folder is the one of pyproject_hooks' JSON files."""
+        _, script, hook, folder = cmd
+        shop = self.workshop
+        call = Path(folder)
+        self._move_paths(call / "input.json")
+        done = shop.engine.run(
+            shop.image,
+            ("/bin/sh", "-c", WRAPPER, "sh", f"{ENVIRONMENT}/bin/python", f"{HOOKS}/hook.py", hook, CALL),
+            mounts=(
+                Mount(source=Path(script), target=f"{HOOKS}/hook.py"),
+                Mount(source=call, target=CALL, writable=True),
+                Mount(source=shop.environment, target=ENVIRONMENT),
+                Mount(source=shop.source, target=SOURCE, writable=True),
+                Mount(source=shop.out, target=OUT, writable=True),
+            ),
+            env={
+                **shop.environ,
+                **{name: self._inside(value) for name, value in (extra_environ or {}).items()},
+            },
+            workdir=SOURCE,
+            memory=shop.memory,
+            pids=shop.pids,
+            cpus=shop.cpus,
+            timeout=shop.timeout,
+            log=shop.log,
+        )
+        self.attempted_network |= _attempted(call / "network")
+        if done.exit_code != 0 or done.timed_out or done.out_of_memory:
+            raise _HookFailedError(done)
+        _refuse_links(call / "output.json")
+
+    def _inside(self, text: str) -> str:
+        return text.replace(str(self.workshop.source), SOURCE).replace(str(self.workshop.out), OUT)
+
+    def _move_paths(self, request: Path) -> None:
+        request.write_text(self._inside(request.read_text()))
+        for path in (request.parent, request):
+            path.chmod(0o777 if path.is_dir() else 0o644)  # the build's user is not ours
+
+
+def _refuse_links(answer: Path) -> None:
+    if answer.is_symlink():  # foreign code wrote it: a link would make us read a file of the host
+        raise StepFailedError(FailureClass.BACKEND, "the backend left a link in place of its answer")
+
+
+def _attempted(counters: Path) -> bool:
+    if counters.is_symlink() or not counters.is_file():
+        return False
+    rows = [line.split() for line in counters.read_text(errors="replace").splitlines() if line.strip()]
+    values: dict[tuple[str, str], str] = {}
+    for header, row in itertools.pairwise(rows):
+        if header[0] == row[0]:
+            values |= {
+                (header[0].rstrip(":"), name): value for name, value in zip(header[1:], row[1:], strict=False)
+            }
+    values |= {(row[0], ""): row[1] for row in rows if len(row) == 2}
+    return any(values.get(counter, "0") != "0" for counter in ATTEMPTS)
+
+
+def _explained(workshop: Workshop, done: ContainerExit, doing: str) -> StepFailedError:
+    if done.timed_out:
+        return StepFailedError(
+            FailureClass.TIME_OUT,
+            f"{doing} took longer than {workshop.timeout:.0f} s",
+            "Raise limits.timeout of the recipe if it needs longer.",
+            failures.useful_lines(_text(workshop.log)),
+        )
+    if done.out_of_memory:
+        return StepFailedError(
+            FailureClass.OUT_OF_MEMORY,
+            f"{doing} needed more than {workshop.memory >> 20} MiB",
+            "Raise limits.memory of the recipe, or lower limits.jobs.",
+            failures.useful_lines(_text(workshop.log)),
+        )
+    return _backend_failure(workshop, doing, f"exit status {done.exit_code}")
+
+
+def _backend_failure(workshop: Workshop, doing: str, words: str) -> StepFailedError:
+    text = _text(workshop.log)
+    lines = failures.useful_lines(text)
+    if failures.mentions_network(text):
+        return _network_failure(doing, workshop.log)
+    clue = failures.classify(text)
+    if clue is None:
+        return StepFailedError(FailureClass.BACKEND, f"{doing} failed: {words}", lines=lines)
+    return StepFailedError(clue.failure, f"{doing} failed: {clue.summary}", clue.hint, lines)
+
+
+def _network_failure(doing: str, log: Path) -> StepFailedError:
+    return StepFailedError(
+        FailureClass.NETWORK_ATTEMPT,
+        f"{doing}, it tried to reach the network, which is off",
+        "Name what it fetches in build-requires or system-packages, or set allow-network-attempt.",
+        failures.useful_lines(_text(log)),
+    )
+
+
+def _text(log: Path) -> str:
+    return log.read_text(errors="replace") if log.exists() else ""

@@ -1,0 +1,112 @@
+"""What a build needs of the machine it runs on, and the folders of one build."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wheelbuilder.build.engine import Engine
+from wheelbuilder.build.requirements import Resolver
+from wheelbuilder.inputs.images import Catalogue, Role
+from wheelbuilder.inputs.recipes import Recipe, Recipes
+from wheelbuilder.inputs.targets import Target
+from wheelbuilder.plan.upstream import UpstreamIndex
+
+STEP_TIME_LIMIT = 3600.0  # seconds
+PIDS = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """The machine's engine, caches and limits, shared by all builds of a run.
+
+    cache: what can be made again and is kept. scratch: what a build leaves behind, its logs apart,
+    goes with it. constraints: the list's pins on each target, for the dependencies of trials.
+    memory: bytes a build may use. jobs: compilers it may start.
+    """
+
+    engine: Engine
+    catalogue: Catalogue
+    upstream: UpstreamIndex
+    recipes: Recipes
+    cache: Path
+    scratch: Path
+    build_constraints: tuple[str, ...]
+    constraints: Mapping[Target, tuple[str, ...]]
+    memory: int
+    jobs: int
+    _resolvers: dict[tuple[Target, bool], Resolver] = field(default_factory=dict)
+
+    def wheelhouse(self, target: Target) -> Path:
+        """Return the folder of build requirements that were built here for a target."""
+        digest = self.catalogue.root(target, Role.BUILD).digest
+        folder = self.cache / "wheelhouse" / f"{target}-{digest[:16]}"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def resolver(self, target: Target, *, for_trial: bool = False) -> Resolver:
+        """Return the resolver of build requirements, or of a trial's run-time dependencies, for a target."""
+        known = self._resolvers.get((target, for_trial))
+        if known is None:
+            known = Resolver(
+                target=target,
+                arch=self.catalogue.architecture(target),
+                index_url=self.upstream.url,
+                constraints=self.constraints.get(target, ()) if for_trial else self.build_constraints,
+                wheelhouse=self.wheelhouse(target),
+                scratch=self.scratch / "resolver",
+            )
+            # Workers that race here make equal resolvers: the first one stored serves all.
+            known = self._resolvers.setdefault((target, for_trial), known)
+        return known
+
+    def timeout(self, recipe: Recipe) -> float:
+        """Return the time limit of one step, in seconds."""
+        return recipe.limits.timeout or STEP_TIME_LIMIT
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bench:
+    """The folders of one build."""
+
+    folder: Path
+
+    @classmethod
+    def lay_out(cls, folder: Path) -> Bench:
+        """Make an empty bench, whatever an earlier build that was killed left there."""
+        shutil.rmtree(folder, ignore_errors=True)
+        for name in ("unpacked", "out", "logs"):
+            (folder / name).mkdir(parents=True)
+        return cls(folder=folder)
+
+    @property
+    def unpacked(self) -> Path:
+        """Where the sdist is unpacked."""
+        return self.folder / "unpacked"
+
+    @property
+    def out(self) -> Path:
+        """Where the backend leaves its wheel."""
+        return self.folder / "out"
+
+    @property
+    def repaired(self) -> Path:
+        """Where the checked wheel lies in the end."""
+        return self.folder / "repaired"
+
+    @property
+    def candidates(self) -> Path:
+        """What pip may install from in the trial."""
+        return self.folder / "candidates"
+
+    @property
+    def logs(self) -> Path:
+        """One log a step."""
+        return self.folder / "logs"
+
+    def clear(self) -> None:
+        """Remove what nobody needs after the build: sources and copies, not logs and not the wheel."""
+        for folder in (self.unpacked, self.out, self.candidates):
+            shutil.rmtree(folder, ignore_errors=True)

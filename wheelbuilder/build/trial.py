@@ -1,0 +1,101 @@
+"""Tries a wheel where its consumers are: the bare root's own pip installs it and its modules are imported."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wheelbuilder.build import failures
+from wheelbuilder.build.engine import ContainerExit, Engine, Mount
+from wheelbuilder.build.outcomes import FailureClass, StepFailedError
+
+INSIDE = Path(__file__).parent / "inside" / "trial.py"
+CANDIDATES = "/build/candidates"
+ANSWER = "wheelbuilder-trial: "
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trial:
+    """One wheel to try. partial: run-time dependencies have no wheel yet, so their modules may be missing."""
+
+    wheel: Path
+    dependencies: tuple[Path, ...]
+    requirement: str  # name==version, as pip is asked
+    modules: tuple[str, ...]
+    partial: bool
+
+
+def candidates(trial: Trial, folder: Path) -> Path:
+    """Lay the wheel and its dependencies out as the one folder that pip may look into."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for wheel in (trial.wheel, *trial.dependencies):
+        shutil.copyfile(wheel, folder / wheel.name)
+    return folder
+
+
+def run(
+    trial: Trial,
+    *,
+    engine: Engine,
+    image: str,
+    python: str,
+    folder: Path,
+    log: Path,
+    timeout: float,
+    memory: int,
+) -> None:
+    """Install and import in the bare root, network off; raise StepFailedError IMPORT_FAILED or TIME_OUT."""
+    arguments = ("--no-deps",) if trial.partial else ()
+    done = engine.run(
+        image,
+        (python, "/build/trial.py", trial.requirement, *arguments, *trial.modules),
+        mounts=(
+            Mount(source=INSIDE, target="/build/trial.py"),
+            Mount(source=candidates(trial, folder), target=CANDIDATES),
+        ),
+        workdir="/tmp",  # noqa: S108  (inside the container)
+        env={"LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"},
+        timeout=timeout,
+        memory=memory,
+        log=log,
+    )
+    text = log.read_text(errors="replace")
+    answers = [line.removeprefix(ANSWER) for line in text.splitlines() if line.startswith(ANSWER)]
+    if not done.ok or not answers:
+        raise _unfinished(done, text, timeout)
+    broken = json.loads(answers[-1])
+    own = {module.partition(".")[0] for module in trial.modules}
+    blamed = {name: told for name, told in broken.items() if not _excused(told, own, partial=trial.partial)}
+    if blamed:
+        name, told = next(iter(blamed.items()))
+        raise StepFailedError(
+            FailureClass.IMPORT_FAILED,
+            f"importing {name} in the bare root failed: {told['error']}",
+            "If the module is not meant to be imported so, name others in `imports` of the recipe.",
+            failures.useful_lines(text),
+        )
+
+
+def _excused(told: dict[str, str | None], own: set[str], *, partial: bool) -> bool:
+    """Say whether an import failed only for want of a dependency that has no wheel yet."""
+    missing = told["missing"]
+    return partial and missing is not None and missing.partition(".")[0] not in own
+
+
+def _unfinished(done: ContainerExit, text: str, timeout: float) -> StepFailedError:
+    lines: Sequence[str] = failures.useful_lines(text)
+    if done.timed_out:
+        return StepFailedError(
+            FailureClass.TIME_OUT, f"the trial took longer than {timeout:.0f} s", lines=tuple(lines)
+        )
+    if done.out_of_memory:
+        return StepFailedError(FailureClass.OUT_OF_MEMORY, "the trial ran out of memory", lines=tuple(lines))
+    return StepFailedError(
+        FailureClass.IMPORT_FAILED,
+        "pip in the bare root did not install the wheel, or importing it ended the interpreter "
+        f"(exit status {done.exit_code})",
+        lines=tuple(lines),
+    )

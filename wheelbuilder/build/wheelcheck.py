@@ -1,0 +1,265 @@
+"""Checks that a wheel is what it claims, before anybody believes it.
+
+Exit status 0 proves nothing: backends have given wheels of another version, of another architecture,
+and pure wheels where the compiler had failed.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+from installer.exceptions import InstallerError
+from installer.sources import WheelFile
+from packaging.metadata import parse_email
+from packaging.tags import parse_tag
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from wheelbuilder.build.outcomes import FailureClass, StepFailedError
+from wheelbuilder.inputs.images import Architecture
+from wheelbuilder.inputs.pins import Pin
+from wheelbuilder.inputs.targets import Target
+from wheelbuilder.plan.files import parse_filename, requires_python_accepts
+
+ELF_MAGIC = b"\x7fELF"
+EXTENSION = re.compile(r"\.(?P<abi>cpython-[0-9]+[a-z]*)-(?P<triplet>[^/]+)\.so$")
+NATIVE_SOURCES = frozenset(
+    (".c", ".cc", ".cpp", ".cxx", ".pyx", ".f", ".f90", ".f95", ".for", ".rs", ".cu", ".m", ".s")
+)
+# Folders whose sources are not the project's own product.
+NOT_PRODUCT = frozenset(
+    "test tests testing testdata fixtures doc docs example examples demo demos sample samples "
+    "benchmark benchmarks contrib".split()
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WheelFacts:
+    """What the check learned of a wheel and later steps need."""
+
+    pure: bool  # holds no ELF object
+    requires_python: str | None
+    requires_dist: tuple[str, ...]
+    top_level: tuple[str, ...]  # importable names at the root of site-packages
+    grafted: tuple[str, ...]  # libraries that repair copied in
+
+
+def check(path: Path, pin: Pin, target: Target, arch: Architecture, *, repaired: bool) -> WheelFacts:
+    """Return what a wheel holds, or raise StepFailedError WHEEL_CHECK with everything that is wrong.
+
+    repaired: the platform tag must be one the target accepts; before repair `linux_<arch>` is expected.
+    """
+    if path.is_symlink() or not path.is_file():
+        raise _failure([f"{path.name} is not a regular file"])
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _check_open(archive, path, pin, target, arch, repaired=repaired)
+    except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError, UnicodeDecodeError) as error:
+        raise _failure([f"{path.name} is not a readable zip archive: {error}"]) from None
+
+
+def requires_dist(path: Path) -> tuple[str, ...]:
+    """Return a wheel's Requires-Dist lines, markers and all."""
+    with zipfile.ZipFile(path) as archive:
+        metadata, _ = parse_email(_dist_info(archive, "METADATA"))
+    return tuple(metadata.get("requires_dist", ()))
+
+
+def native_sources(source: Path, most: int = 5) -> tuple[str, ...]:
+    """Return some of the files of an unpacked sdist that a compiler would have to see; () for a pure one."""
+    found: list[str] = []
+    for place in sorted(source.rglob("*")):
+        parts = place.relative_to(source).parts
+        if place.suffix.lower() in NATIVE_SOURCES and not NOT_PRODUCT & {part.lower() for part in parts[:-1]}:
+            found.append("/".join(parts))
+            if len(found) == most:
+                break
+    return tuple(found)
+
+
+def one_wheel(folder: Path, pin: Pin) -> Path:
+    """Return the one wheel in a build's output folder: none, several and foreign ones are told apart."""
+    wheels = sorted(folder.glob("*.whl"))
+    if not wheels:
+        raise _failure(["the backend reported success and made no wheel"])
+    if len(wheels) > 1:
+        raise _failure([f"the backend made {len(wheels)} wheels: {', '.join(w.name for w in wheels)}"])
+    parsed = parse_filename(wheels[0].name)
+    if parsed is None:
+        raise _failure([f"{wheels[0].name!r} is not the name of a wheel"])
+    if parsed.project != pin.name:
+        raise _failure([f"the backend made a wheel of another project: {wheels[0].name}"])
+    return wheels[0]
+
+
+def _check_open(
+    archive: zipfile.ZipFile, path: Path, pin: Pin, target: Target, arch: Architecture, *, repaired: bool
+) -> WheelFacts:
+    elf = dict(_elf_members(archive))
+    # The structure first: what is wrong there makes the other questions meaningless.
+    if problems := [*_structure(archive), *_record(path)]:
+        raise _failure(problems)
+    metadata, _ = parse_email(_dist_info(archive, "METADATA"))
+    problems = [
+        *_identity(path, metadata.get("name", ""), metadata.get("version", ""), pin),
+        *_tags(path, _dist_info(archive, "WHEEL"), target, repaired=repaired),
+        *_platform(path, pure=not elf),
+        *_objects(elf, target, arch, stable_abi="-abi3-" in path.name),
+        *_python(metadata.get("requires_python"), target),
+    ]
+    if problems:
+        raise _failure(problems)
+    names = archive.namelist()
+    return WheelFacts(
+        pure=not elf,
+        requires_python=metadata.get("requires_python"),
+        requires_dist=tuple(metadata.get("requires_dist", ())),
+        top_level=_top_level(names),
+        grafted=tuple(sorted(PurePosixPath(name).name for name in names if _is_grafted(name))),
+    )
+
+
+def _failure(problems: list[str]) -> StepFailedError:
+    return StepFailedError(
+        FailureClass.WHEEL_CHECK,
+        problems[0] + (f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""),
+        lines=tuple(problems[:20]),
+    )
+
+
+def _structure(archive: zipfile.ZipFile) -> Iterator[str]:
+    seen: set[str] = set()
+    for info in archive.infolist():
+        name = info.filename
+        if name in seen:
+            yield f"the member {name!r} occurs twice"
+        seen.add(name)
+        if name.startswith("/") or ".." in PurePosixPath(name).parts or "\\" in name or "\0" in name:
+            yield f"the member {name!r} points outside the wheel"
+        if stat.S_ISLNK(info.external_attr >> 16):
+            yield f"the member {name!r} is a symbolic link"
+        if info.flag_bits & 0x1:
+            yield f"the member {name!r} is encrypted"
+
+
+def _record(path: Path) -> Iterator[str]:
+    try:
+        with WheelFile.open(path) as wheel:
+            wheel.validate_record(validate_contents=True)
+    except (InstallerError, ValueError, KeyError, AssertionError) as error:
+        yield f"RECORD, WHEEL or the name of its .dist-info folder is wrong: {error}"
+
+
+def _dist_info(archive: zipfile.ZipFile, name: str) -> bytes:
+    folders = {n.split("/", 1)[0] for n in archive.namelist() if n.split("/", 1)[0].endswith(".dist-info")}
+    if len(folders) != 1:
+        raise _failure([f"the wheel has {len(folders)} .dist-info folders, not one"])
+    member = f"{folders.pop()}/{name}"
+    if member not in archive.namelist():
+        raise _failure([f"{member} is missing"])
+    return archive.read(member)
+
+
+def _identity(path: Path, name: str, version: str, pin: Pin) -> Iterator[str]:
+    parsed = parse_filename(path.name)
+    if parsed is None:
+        yield f"{path.name!r} is not the name of a wheel"
+        return
+    try:
+        inner = Version(version)
+    except InvalidVersion:
+        yield f"METADATA has the version {version!r}, which is none"
+        return
+    if canonicalize_name(name) != pin.name or parsed.project != pin.name:
+        yield f"it is a wheel of {name!r} (file {path.name}), not of {pin.name}"
+    if inner != pin.version or parsed.version != pin.version:
+        yield f"it is version {version} (file {path.name}), not {pin.version}"
+
+
+def _tags(path: Path, wheel_file: bytes, target: Target, *, repaired: bool) -> Iterator[str]:
+    parsed = parse_filename(path.name)
+    if parsed is None:
+        return
+    lines = wheel_file.decode(errors="replace").splitlines()
+    inner = {tag for line in lines if line.startswith("Tag:") for tag in parse_tag(line[4:].strip())}
+    if inner != parsed.tags:
+        yield "the tags in WHEEL are not those of the file name"
+    if not any(line.startswith("Wheel-Version: 1.") for line in lines):
+        yield "WHEEL has no Wheel-Version that installers know"
+    raw = f"linux_{target.arch}"
+    platforms = {tag.platform for tag in parsed.tags}
+    if repaired and any(platform.startswith("linux_") for platform in platforms):
+        yield "its platform tag is a raw linux tag"
+    accepted = {(tag.interpreter, tag.abi) for tag in target.tags}
+    fits = {tag for tag in parsed.tags if tag in target.tags}
+    if not repaired:
+        fits |= {tag for tag in parsed.tags if tag.platform == raw and (tag.interpreter, tag.abi) in accepted}
+    if not fits:
+        yield f"no consumer on {target} accepts its tags ({path.stem.split('-', 2)[2]})"
+
+
+def _platform(path: Path, *, pure: bool) -> Iterator[str]:
+    anywhere = path.stem.endswith("-any")
+    if anywhere and not pure:
+        yield "its platform tag is 'any', but it holds native code"
+    if pure and not anywhere:
+        yield "it has a platform tag, but holds no native code"
+
+
+def _elf_members(archive: zipfile.ZipFile) -> Iterator[tuple[str, tuple[str, int, bool]]]:
+    for info in archive.infolist():
+        if info.file_size < 64 or info.is_dir():
+            continue
+        with archive.open(info) as member:
+            if member.read(4) != ELF_MAGIC:
+                continue
+            member.seek(0)
+            try:
+                elf = ELFFile(member)
+                yield info.filename, (elf["e_machine"], elf.elfclass, elf.little_endian)
+            except ELFError as error:
+                yield info.filename, (f"broken ELF: {error}", 0, False)
+
+
+def _objects(
+    elf: dict[str, tuple[str, int, bool]], target: Target, arch: Architecture, *, stable_abi: bool
+) -> Iterator[str]:
+    expected = (arch.elf_machine, arch.elf_bits, arch.little_endian)
+    for name, found in elf.items():
+        if found != expected:
+            yield f"{name} is code for {found[0]} ({found[1]} bit), not for {target.arch}"
+        match = EXTENSION.search(name)
+        if match and not stable_abi and match["abi"] != target.soabi:
+            yield f"{name} is a module for {match['abi']}, which {target.interpreter} cannot import"
+        if match and match["triplet"].split("-")[0] != arch.multiarch.split("-")[0]:
+            yield f"{name} is named for {match['triplet']}, which {target.arch} does not look for"
+
+
+def _python(requires_python: str | None, target: Target) -> Iterator[str]:
+    if not requires_python_accepts(requires_python, target):
+        yield f"it requires Python {requires_python}, which {target.full_version} is not"
+
+
+def _top_level(names: list[str]) -> tuple[str, ...]:
+    found: set[str] = set()
+    for name in names:
+        first, _, rest = name.partition("/")
+        if first.endswith((".dist-info", ".data", ".libs")):
+            continue
+        module = first.split(".")[0]
+        is_package = rest == "__init__.py"
+        is_module = not rest and first.endswith((".py", ".so"))
+        if (is_package or is_module) and module.isidentifier():
+            found.add(module)
+    return tuple(sorted(found))
+
+
+def _is_grafted(name: str) -> bool:
+    return name.partition("/")[0].endswith(".libs") and ".so" in name

@@ -143,7 +143,7 @@ def applicable(requirements: Iterable[str], target: Target) -> tuple[str, ...]:
 
 
 def satisfied(requirements: Iterable[str], wheels: Iterable[IndexFile]) -> bool:
-    """Say whether an environment of these wheels already has what is required; extras never count as there."""
+    """Say whether an environment of these wheels has what is required; extras never count as there."""
     names = [parse_filename(wheel.filename) for wheel in wheels]
     versions = {name.project: name.version for name in names if name}
     return all(

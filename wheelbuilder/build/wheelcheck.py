@@ -35,9 +35,8 @@ NATIVE_SOURCES = frozenset(
 )
 # Folders whose sources are not the project's own product.
 NOT_PRODUCT = frozenset(
-    "test tests testing testdata fixtures doc docs example examples demo demos sample samples "
-    "benchmark benchmarks contrib".split()
-)
+    ("test", "tests", "testing", "testdata", "fixtures", "doc", "docs", "example", "examples")
+) | frozenset(("demo", "demos", "sample", "samples", "benchmark", "benchmarks", "contrib"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,7 +8,14 @@ from typing import Any
 
 import click
 
-from wheelbuilder.cli.planning import Chosen, draw_up, planning_options, published, read_inputs
+from wheelbuilder.cli.planning import (
+    Chosen,
+    draw_up,
+    planning_options,
+    published,
+    read_inputs,
+    upstream_index,
+)
 from wheelbuilder.cli.tables import plan_document, print_plan
 
 
@@ -20,7 +27,9 @@ def command(store: Path | None, as_json: bool, **options: Any) -> None:
     """Say what would be built for LIST, and why; change nothing."""
     chosen = Chosen(**options)
     catalogue, listed = read_inputs(chosen)
-    plan = draw_up(chosen, catalogue, listed, published(store, listed.channel))
+    plan = draw_up(
+        chosen, catalogue, listed, upstream_index(chosen, listed), published(store, listed.channel)
+    )
     print_plan(plan, listed.branches, to_stderr=as_json)
     if as_json:
         click.echo(json.dumps(plan_document(plan, listed), indent=2))

@@ -64,10 +64,16 @@ def published(store: Path | None, channel: str) -> MirrorFiles:
     return contents(DirectoryStore(store), channel).projects if store and store.is_dir() else {}
 
 
+def upstream_index(chosen: Chosen, listed: RequirementsList) -> UpstreamIndex:
+    """Return the client of the index that the command line or the list names."""
+    return UpstreamIndex(chosen.upstream or listed.upstream, cache_folder())
+
+
 def draw_up(
     chosen: Chosen,
     catalogue: Catalogue,
     listed: RequirementsList,
+    index: UpstreamIndex,
     mirror: MirrorFiles,
     *,
     rebuilt: bool = False,
@@ -76,7 +82,6 @@ def draw_up(
 
     rebuilt: build the chosen projects again, whatever exists.
     """
-    index = UpstreamIndex(chosen.upstream or listed.upstream, cache_folder())
     projects = frozenset(map(canonicalize_name, chosen.pins))
     with _bar() as bar:
         task = bar.add_task("reading the index", total=None)

@@ -27,11 +27,15 @@ KINDS = {InMirror: "in mirror", Upstream: "upstream", Build: "build", Unavailabl
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """Decisions sorted by pin, then in the list's order of targets. gaps: pins not meant for a target."""
+    """Decisions sorted by pin, then in the list's order of targets.
+
+    gaps: pins not meant for a target. upstream: its files of the pinned versions, for the whole view.
+    """
 
     targets: tuple[Target, ...]
     decisions: tuple[Decision, ...]
     gaps: dict[Target, tuple[NormalizedName, ...]]
+    upstream: UpstreamFiles
 
     @property
     def builds(self) -> tuple[Build, ...]:
@@ -98,6 +102,7 @@ def make_plan(
         targets=targets,
         decisions=tuple(sorted(decisions, key=lambda decision: _order(decision, targets))),
         gaps={on_target.target: on_target.gaps for on_target in wanted},
+        upstream=upstream,
     )
 
 

@@ -1,0 +1,37 @@
+"""`wheelbuilder rebuild`: build pins again, on the same path as `run`, and publish them under a build tag."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from wheelbuilder.cli.planning import Chosen
+from wheelbuilder.cli.run import carry_out, run_options
+
+
+@click.command(name="rebuild")
+@click.argument("list_path", metavar="LIST", type=click.Path(path_type=Path))
+@click.argument("pins", metavar="PIN...", nargs=-1, required=True)
+@click.option("--target", "targets", multiple=True, required=True, help="For this target; may be repeated.")
+@click.option("--force", is_flag=True, help="Build also what the mirror or upstream has already.")
+@click.option("--images", type=click.Path(path_type=Path), help="The image table.")
+@click.option("--upstream", help="The simple index whose wheels need not be built.")
+@run_options
+def command(
+    list_path: Path,
+    pins: tuple[str, ...],
+    targets: tuple[str, ...],
+    force: bool,
+    images: Path | None,
+    upstream: str | None,
+    store: str,
+    jobs: int | None,
+    engine: str | None,
+    as_json: bool,
+) -> int:
+    """Build the projects PIN of LIST again; with --force under the next free build tag, whatever exists."""
+    chosen = Chosen(
+        list_path=list_path, targets=targets, pins=pins, strict=False, images=images, upstream=upstream
+    )
+    return carry_out(chosen, store, jobs=jobs, engine=engine, as_json=as_json, rebuilt=force)

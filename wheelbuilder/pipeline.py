@@ -1,0 +1,262 @@
+"""A run from a plan to a published index: build, publish, record. Every room meets here and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from packaging.utils import NormalizedName
+from packaging.version import Version
+
+from wheelbuilder.build import engine_probe, job, process, schedule
+from wheelbuilder.build.cache import cache_home
+from wheelbuilder.build.outcomes import Built, Failed, Outcome, Step
+from wheelbuilder.build.owners import is_alive, our_mark
+from wheelbuilder.build.site import Site
+from wheelbuilder.errors import InterruptedRunError
+from wheelbuilder.inputs.images import Catalogue
+from wheelbuilder.inputs.lists import RequirementsList
+from wheelbuilder.inputs.targets import Target
+from wheelbuilder.inputs.wanted import pins_for
+from wheelbuilder.mirror.merge import Refused
+from wheelbuilder.mirror.publish import Change, publish
+from wheelbuilder.mirror.read import contents
+from wheelbuilder.mirror.store import Store
+from wheelbuilder.mirror.wheels import read_wheel
+from wheelbuilder.plan.coverage import Coverage, coverage
+from wheelbuilder.plan.decisions import Build
+from wheelbuilder.plan.plans import Plan
+from wheelbuilder.plan.upstream import UpstreamIndex
+from wheelbuilder.report.keep import keep, keep_run
+from wheelbuilder.report.records import Record, record, run_document
+
+PUBLISH_EVERY = 30.0  # seconds: what is lost if the machine dies, against commits in the history
+RESERVED = 1 << 30  # bytes of memory that builds leave to everything else
+
+
+class Watch(Protocol):
+    """Is told what goes on, as it does. Called from several threads."""
+
+    def step(self, build: Build, step: Step) -> None:
+        """A build starts a step."""
+
+    def finished(self, outcome: Outcome) -> None:
+        """A build has ended."""
+
+    def published(self, number: int, changed: Sequence[str]) -> None:
+        """A commit has been published."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What a run is asked to do. jobs: builds at a time; None for one a core."""
+
+    listed: RequirementsList
+    catalogue: Catalogue
+    index: UpstreamIndex
+    plan: Plan
+    store: Store
+    jobs: int | None = None
+    engine: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """What came of a run. document: its record; key: where that lies, None if nothing changed."""
+
+    outcomes: tuple[Outcome, ...]
+    changed: tuple[str, ...]
+    refused: tuple[Refused, ...]
+    coverage: tuple[Coverage, ...]
+    document: dict[str, Any]
+    key: str | None
+
+    @property
+    def failures(self) -> tuple[Failed, ...]:
+        """The builds that gave nothing."""
+        return tuple(outcome for outcome in self.outcomes if isinstance(outcome, Failed))
+
+
+def run(request: Request, watch: Watch) -> Run:
+    """Build what the plan says, publish what succeeds as it comes, record it; nothing new writes nothing.
+
+    Raises InterruptedRunError, after publishing what was finished, and UnreachableError when engine,
+    index or store do not answer.
+    """
+    started, clock = datetime.now(UTC), time.monotonic()
+    ledger = _Ledger(request=request, watch=watch, run=_run_id(started))
+    try:
+        if request.plan.builds:
+            with _site(request) as site:
+                for outcome in _build(request, site, watch):
+                    ledger.add(outcome)
+    except KeyboardInterrupt:
+        raise InterruptedRunError(
+            "The run was interrupted; what was finished is published.", "Run again to continue."
+        ) from None
+    finally:
+        ledger.flush()
+    return _conclude(request, ledger, started, time.monotonic() - clock)
+
+
+@dataclass(kw_only=True)
+class _Ledger:
+    """Outcomes on their way into the store: published in batches, the pages of all pins with the first."""
+
+    request: Request
+    watch: Watch
+    run: str
+    records: list[Record] = field(default_factory=list)
+    changed: dict[str, None] = field(default_factory=dict)  # in the order of publication
+    refused: list[Refused] = field(default_factory=list)
+    commit: int = 0
+    _waiting: list[Record] = field(default_factory=list)
+    _upstream_is_out: bool = False
+    _last: float = field(default_factory=time.monotonic)
+
+    def add(self, outcome: Outcome) -> None:
+        self.watch.finished(outcome)
+        kept = record(outcome)
+        self.records.append(kept)
+        self._waiting.append(kept)
+        if time.monotonic() - self._last > PUBLISH_EVERY:
+            self.flush()
+
+    def flush(self) -> None:
+        """Publish what waits: wheels and their pages, then the records."""
+        changes = [] if self._upstream_is_out else list(_upstream_changes(self.request.plan))
+        built = [record.outcome for record in self._waiting if isinstance(record.outcome, Built)]
+        changes += [_change(outcome) for outcome in built]
+        store, channel = self.request.store, self.request.listed.channel
+        done = publish(store, channel, changes, run=self.run, now=datetime.now(UTC))
+        keep(store, self._waiting)
+        self._waiting, self._upstream_is_out, self._last = [], True, time.monotonic()
+        self.changed |= dict.fromkeys(done.changed)
+        self.refused += done.refused
+        self.commit = done.number
+        if done.changed:
+            self.watch.published(done.number, done.changed)
+
+
+def _conclude(request: Request, ledger: _Ledger, started: datetime, seconds: float) -> Run:
+    published = contents(request.store, request.listed.channel).projects
+    proof = coverage(request.plan, published, _reasons(ledger.records))
+    document = run_document(
+        run=ledger.run,
+        list_name=request.listed.name,
+        channel=request.listed.channel,
+        started=started.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        seconds=seconds,
+        plan=request.plan,
+        records=ledger.records,
+        commit=ledger.commit,
+        changed=tuple(ledger.changed),
+        refused=[
+            {"filename": it.filename, "sha256": it.sha256, "reason": it.reason} for it in ledger.refused
+        ],
+        coverage=proof,
+    )
+    key = keep_run(request.store, ledger.run, document) if ledger.records or ledger.changed else None
+    return Run(
+        outcomes=tuple(record.outcome for record in ledger.records),
+        changed=tuple(ledger.changed),
+        refused=tuple(ledger.refused),
+        coverage=proof,
+        document=document,
+        key=key,
+    )
+
+
+def _build(request: Request, site: Site, watch: Watch) -> Iterator[Outcome]:
+    pool = ThreadPoolExecutor(_jobs(request), thread_name_prefix="build")
+    try:
+        yield from schedule.outcomes(
+            request.plan.builds, partial(job.run, site=site, report=watch.step), pool
+        )
+    except BaseException:
+        process.end_all()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+        process.reset()
+
+
+@contextmanager
+def _site(request: Request) -> Iterator[Site]:
+    engine = engine_probe.find(request.engine)
+    engine.reap()
+    cache = cache_home()
+    scratch = _scratch(cache / "scratch")
+    jobs = _jobs(request)
+    try:
+        yield Site(
+            engine=engine,
+            catalogue=request.catalogue,
+            upstream=request.index,
+            recipes=request.listed.recipes,
+            cache=cache,
+            scratch=scratch,
+            build_constraints=request.listed.build_constraints,
+            constraints={target: _constraints(request.listed, target) for target in request.plan.targets},
+            memory=max(RESERVED, (_memory() - RESERVED) // jobs),
+            jobs=os.cpu_count() or 1,
+        )
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _scratch(below: Path) -> Path:
+    """Make this process's folder, and remove those of drivers that were killed."""
+    below.mkdir(parents=True, exist_ok=True)
+    for folder in below.iterdir():
+        if not is_alive(folder.name):
+            shutil.rmtree(folder, ignore_errors=True)
+    own = below / our_mark()
+    own.mkdir(exist_ok=True)
+    return own
+
+
+def _constraints(listed: RequirementsList, target: Target) -> tuple[str, ...]:
+    return tuple(str(pin) for pin in pins_for(listed.branches, target).pins)
+
+
+def _upstream_changes(plan: Plan) -> Iterator[Change]:
+    for project, files in plan.upstream.items():
+        if files:
+            yield Change(project=project, upstream=tuple(files))
+
+
+def _change(outcome: Built) -> Change:
+    build = outcome.build
+    wheel = read_wheel(outcome.wheel.path, build_key=build.key, target=str(build.target))
+    return Change(project=build.pin.name, wheels=(wheel,))
+
+
+def _reasons(records: Sequence[Record]) -> dict[tuple[NormalizedName, Version, Target], str]:
+    return {
+        (it.outcome.build.pin.name, it.outcome.build.pin.version, it.outcome.build.target): it.outcome.summary
+        for it in records
+        if isinstance(it.outcome, Failed)
+    }
+
+
+def _run_id(started: datetime) -> str:
+    return f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def _jobs(request: Request) -> int:
+    return request.jobs or os.cpu_count() or 1
+
+
+def _memory() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

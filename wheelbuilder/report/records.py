@@ -1,0 +1,148 @@
+"""Outcomes and runs as the JSON documents that are kept; everything else about them can be made again."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wheelbuilder import __version__
+from wheelbuilder.build.outcomes import Built, Covered, Failed, Outcome, StepResult
+from wheelbuilder.plan.coverage import Coverage
+from wheelbuilder.plan.plans import Plan
+
+SCHEMA = 1
+MOST_LOG = 64 << 20  # bytes of one step's log that are kept, from the end
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeptLog:
+    """A step's log as it is stored: gzip, named after the digest of the stored bytes."""
+
+    key: str
+    data: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Record:
+    """An outcome as stored, with its logs."""
+
+    outcome: Outcome
+    logs: tuple[KeptLog | None, ...]  # one for each step
+
+    @property
+    def key(self) -> str:
+        """Where the store keeps it."""
+        return f"records/{self.outcome.build.key}.json"
+
+    def document(self) -> dict[str, Any]:
+        """Return the record as JSON values."""
+        build = self.outcome.build
+        known = {
+            "schema": SCHEMA,
+            "key": build.key,
+            "project": build.pin.name,
+            "version": str(build.pin.version),
+            "target": str(build.target),
+            "reason": build.reason,
+            "build_tag": build.build_tag,
+            "sdist": {"filename": build.sdist.filename, "sha256": build.sdist.sha256},
+        }
+        return known | _result(self.outcome) | {"steps": self._steps()}
+
+    def _steps(self) -> list[dict[str, Any]]:
+        return [_step(step, log) for step, log in zip(steps(self.outcome), self.logs, strict=True)]
+
+
+def record(outcome: Outcome) -> Record:
+    """Return the record of an outcome, reading its steps' logs from disk."""
+    return Record(
+        outcome=outcome, logs=tuple(_kept(step.log) if step.log else None for step in steps(outcome))
+    )
+
+
+def steps(outcome: Outcome) -> tuple[StepResult, ...]:
+    """Return the steps an outcome took; none where another target's wheel served."""
+    return () if isinstance(outcome, Covered) else outcome.steps
+
+
+def run_document(
+    *,
+    run: str,
+    list_name: str,
+    channel: str,
+    started: str,
+    seconds: float,
+    plan: Plan,
+    records: Sequence[Record],
+    commit: int,
+    changed: Sequence[str],
+    refused: Sequence[dict[str, str]],
+    coverage: Sequence[Coverage],
+) -> dict[str, Any]:
+    """Return a whole run as JSON values. started: RFC 3339; seconds: wall time."""
+    return {
+        "schema": SCHEMA,
+        "wheelbuilder": __version__,
+        "run": run,
+        "list": list_name,
+        "channel": channel,
+        "started": started,
+        "seconds": round(seconds, 3),
+        "plan": {str(target): counts for target, counts in plan.counts().items()},
+        "outcomes": [each.document() for each in records],
+        "unavailable": [
+            {
+                "project": it.pin.name,
+                "version": str(it.pin.version),
+                "target": str(it.target),
+                "reason": it.reason,
+            }
+            for it in plan.unavailable
+        ],
+        "published": {"commit": commit, "changed": list(changed), "refused": list(refused)},
+        "coverage": [each.line for each in coverage],
+    }
+
+
+def to_bytes(document: dict[str, Any]) -> bytes:
+    """Return a document as it is stored."""
+    return (json.dumps(document, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _result(outcome: Outcome) -> dict[str, Any]:
+    match outcome:
+        case Built(wheel=wheel):
+            return {
+                "outcome": "built",
+                "wheel": {"filename": wheel.filename, "sha256": wheel.sha256, "size": wheel.size},
+                "grafted": list(wheel.grafted),
+                "build_environment": list(outcome.requirements),
+            }
+        case Covered():
+            return {"outcome": "covered", "wheel": {"filename": outcome.filename}, "by": str(outcome.by)}
+        case Failed():
+            return {
+                "outcome": "failed",
+                "class": outcome.failure.value,
+                "step": outcome.step.value,
+                "summary": outcome.summary,
+                "hint": outcome.hint,
+                "lines": list(outcome.lines),
+            }
+
+
+def _step(step: StepResult, log: KeptLog | None) -> dict[str, Any]:
+    known = {"step": step.step.value, "seconds": step.seconds, "ok": step.ok, "network": step.network}
+    return known | ({"log": log.key} if log else {}) | ({"note": step.note} if step.note else {})
+
+
+def _kept(path: Path) -> KeptLog:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - MOST_LOG))
+        data = gzip.compress(file.read(), mtime=0)
+    return KeptLog(key=f"logs/{hashlib.sha256(data).hexdigest()}.log.gz", data=data)

@@ -1,4 +1,4 @@
-"""Running containers with podman or docker: one command in a fresh, limited, nameless root, then nothing is left."""
+"""Running containers with podman or docker: one command in a fresh, limited root, then nothing is left."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TMP_SIZE = 2 << 30  # bytes of /tmp; they count against the memory limit once wr
 HOST_NAME = "wheelbuilder"
 ENGINE_FAILED = 125  # what `run` answers when not the command but the engine failed
 TIMED_OUT = 124  # as timeout(1) has it
-NEVER_STARTED = ("", "created", "configured", "initialized")
+NEVER_STARTED = (None, "created", "configured", "initialized")
 PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
 HOME = {"HOME": "/tmp", "LANG": "C.UTF-8", "TERM": "dumb"}  # noqa: S108  (inside the container)
 
@@ -172,11 +172,13 @@ class Engine:
         return UnreachableError(f"{self.name} cannot start a container: {words[-1]}", hint)
 
     def _started(self, container: str) -> bool:
-        form = "{{.State.Status}}"
-        done = process.run(
-            (self.name, "inspect", "--type", "container", "--format", form, container), timeout=60
-        )
-        return done.stdout.strip() not in NEVER_STARTED
+        return self._inspect(container, "{{.State.Status}}") not in NEVER_STARTED
+
+    def _inspect(self, container: str, form: str) -> str | None:
+        """Return what a container is, None if it does not exist."""
+        command = (self.name, "inspect", "--type", "container", "--format", form, container)
+        done = process.run(command, timeout=60)
+        return done.stdout.strip() if done.ok else None
 
     def remove(self, *containers: str) -> None:
         """Remove containers, running ones too; also once the run is being interrupted."""
@@ -189,10 +191,8 @@ class Engine:
         orphans = []
         for container in listed:
             # A container may end between the two questions: then there is nothing to remove.
-            done = process.run(
-                (self.name, "inspect", "--type", "container", "--format", form, container), timeout=60
-            )
-            if done.ok and not is_alive(done.stdout.strip()):
+            mark = self._inspect(container, form)
+            if mark is not None and not is_alive(mark):
                 orphans.append(container)
         if orphans:
             self.remove(*orphans)

@@ -96,7 +96,7 @@ _VERSION = {"podman": "{{.Client.Version}}", "docker": "{{.Server.Version}}"}
 
 
 def _identity(name: str) -> tuple[str, ...]:
-    """Without root, podman maps users: the container's user 1000 must be us, or it cannot write to a mount."""
+    """Map us to the container's user 1000 where podman runs without root: else it could not write to a mount."""
     return ("--userns", "keep-id:uid=1000,gid=1000") if name == "podman" and os.geteuid() != 0 else ()
 
 
@@ -105,10 +105,11 @@ def _variants() -> Iterator[tuple[str, ...]]:
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     processes = resource.getrlimit(resource.RLIMIT_NPROC)[1]
     limits: list[tuple[str, ...]] = [()]
-    for count in dict.fromkeys(
-        (processes, min(processes, LOW_PROCESSES) if processes > 0 else LOW_PROCESSES)
-    ):
-        limits.append(("--ulimit", f"nofile={files}:{files}", "--ulimit", f"nproc={count}:{count}"))
+    low = min(processes, LOW_PROCESSES) if processes > 0 else LOW_PROCESSES
+    limits.extend(
+        ("--ulimit", f"nofile={files}:{files}", "--ulimit", f"nproc={count}:{count}")
+        for count in dict.fromkeys((processes, low))
+    )
     for runtime in RUNTIMES:
         if not runtime or shutil.which(runtime[1]):
             yield from ((*runtime, *limit) for limit in limits)
@@ -123,7 +124,7 @@ def _trial(engine: Engine) -> str:
     try:
         done = engine.run(
             PROBE_IMAGE,
-            ("/bin/sh", "-c", "exit 0"),
+            ("/bin/true",),
             mounts=mounts,
             memory=64 << 20,
             cpus=1,

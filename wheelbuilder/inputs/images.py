@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -45,7 +45,9 @@ class Architecture:
     elf_machine: str  # e_machine as pyelftools names it: EM_AARCH64
     elf_bits: int
     little_endian: bool
-    uv: str | None  # what uv calls it in --python-platform, with {major} and {minor} of the glibc, if it knows it
+    uv: (
+        str | None
+    )  # what uv calls it in --python-platform, with {major} and {minor} of the glibc, if it knows it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,7 +62,7 @@ class Interpreter:
 class Root:
     """A root file system: of one family, for one architecture, in one role.
 
-    digest: of everything that says what is in it (archive families), or the pinned image digest.
+    digest: of everything that says what is in it; for an image taken as it is, its own.
     """
 
     family: str
@@ -82,6 +84,11 @@ class Root:
     def tag(self) -> str:
         """The local image name that this root is cached under."""
         return f"localhost/wheelbuilder/{self.family}-{self.role}:{self.arch.name}-{self.digest[:16]}"
+
+    def adding(self, packages: Iterable[str]) -> Root:
+        """Return this root with more system packages in it; itself where they bring nothing new."""
+        more = tuple(sorted(set(packages) - set(self.packages)))
+        return _with_digest(replace(self, packages=(*self.packages, *more))) if more else self
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -169,7 +176,9 @@ class Catalogue:
             for target in family.targets:
                 other = seen.setdefault(target, family.name)
                 if other != family.name:
-                    raise ConfigurationError(f"{where}: the families {other} and {family.name} both serve {target}.")
+                    raise ConfigurationError(
+                        f"{where}: the families {other} and {family.name} both serve {target}."
+                    )
 
 
 def default_path() -> Path:
@@ -241,7 +250,7 @@ def _registry_roots(name: str, row: Table, architectures: dict[str, Architecture
         if not PINNED.fullmatch(image):
             raise row.error(f"images.{arch}", "must be pinned by digest", "Write registry/name@sha256:….")
         for role in Role:
-            yield Root(
+            root = Root(
                 family=name,
                 source=Source.REGISTRY,
                 arch=_known(arch, row, architectures),
@@ -250,6 +259,7 @@ def _registry_roots(name: str, row: Table, architectures: dict[str, Architecture
                 image=image,
                 hidden=hidden if role is Role.BARE else (),
             )
+            yield _with_digest(root) if root.hidden else root
 
 
 def _known(arch: str, row: Table, architectures: dict[str, Architecture]) -> Architecture:
@@ -259,6 +269,8 @@ def _known(arch: str, row: Table, architectures: dict[str, Architecture]) -> Arc
 
 
 def _with_digest(root: Root) -> Root:
-    values = asdict(root) | {"format": ROOT_FORMAT}
-    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-    return Root(**{**{name: getattr(root, name) for name in root.__slots__}, "digest": digest})
+    # Only what decides the content: a new word in a row of the table is no reason to make all roots again.
+    names = sorted(set(root.packages))
+    contents = (ROOT_FORMAT, root.suite, root.arch.debian, root.role, names, root.image, root.hidden)
+    digest = hashlib.sha256(json.dumps(contents).encode()).hexdigest()
+    return replace(root, digest=digest)

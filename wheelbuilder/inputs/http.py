@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import requests
 from cachecontrol import CacheControlAdapter
 from cachecontrol.caches import SeparateBodyFileCache
 from requests.adapters import HTTPAdapter
+from requests.utils import get_netrc_auth
 from urllib3.util import Retry
 
 from wheelbuilder import __version__
@@ -65,11 +67,39 @@ def cache_folder() -> Path:
     return Path(home) / "wheelbuilder" / "http"
 
 
+def bound(made: requests.Session, url: str) -> requests.Session:
+    """Settle for one host what requests asks the environment on every call: proxies, certificates, netrc.
+
+    For hundreds of small pages of one host, asking costs more than reading.
+    """
+    settings = made.merge_environment_settings(url, {}, None, None, None)
+    made.proxies.update(settings["proxies"])
+    made.verify = settings["verify"]
+    made.auth = get_netrc_auth(url)
+    made.trust_env = False
+    return made
+
+
+class _PageCache(SeparateBodyFileCache):
+    """One folder deep and without lock files: pages are small and a write is a rename already."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, lock_class=_NoLock)  # type: ignore[arg-type]  # only entered and left
+
+    def _fn(self, name: str) -> str:
+        hashed = self.encode(name)
+        return f"{self.directory}/{hashed[:2]}/{hashed}"
+
+
+class _NoLock(nullcontext[None]):
+    def __init__(self, _path: str) -> None:
+        super().__init__()
+
+
 def _adapter(cache: Path | None, retries: Retry, connections: int) -> HTTPAdapter:
     if cache is None:
         return HTTPAdapter(max_retries=retries, pool_maxsize=connections)
-    store = SeparateBodyFileCache(cache)
-    return CacheControlAdapter(store, max_retries=retries, pool_maxsize=connections)
+    return CacheControlAdapter(_PageCache(cache), max_retries=retries, pool_maxsize=connections)
 
 
 def _reason(error: Exception) -> str:

@@ -52,7 +52,9 @@ class Pin:
 
         `===1.0` refuses 1.0.0, which `==1.0` accepts: installers compare the normalized strings.
         """
-        return version == self.version and (not self.arbitrary or str(version) == str(self.version))
+        if version != self.version:
+            return False
+        return not self.arbitrary or version.release == self.version.release  # all that can differ
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -91,7 +91,9 @@ def make_plan(
             return rebuild(pin, target, mirror=ours, upstream=theirs, recipe=recipe, key_of=key_of)
         return decide(pin, target, mirror=ours, upstream=theirs, recipe=recipe, key_of=key_of, today=today)
 
-    decisions = [decided(pin, on_target.target) for on_target in wanted for pin in on_target.pins]
+    pairs = [(pin, on_target.target) for on_target in wanted for pin in on_target.pins]
+    # all targets of a project in turn, so that its file names are parsed once
+    decisions = [decided(*pair) for pair in sorted(pairs, key=lambda pair: pair[0].name)]
     decisions += [
         Unavailable(pin=conflict.pins[0], target=on_target.target, reason=str(conflict))
         for on_target in wanted

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +25,15 @@ from pypi_simple import (
 )
 
 from wheelbuilder.errors import UnreachableError
-from wheelbuilder.inputs.http import BACK_OFF, TIMEOUT, session, unreachable
+from wheelbuilder.inputs.http import BACK_OFF, TIMEOUT, bound, session, unreachable
 from wheelbuilder.plan.files import IndexFile, parse_filename
 
 JSON = "application/vnd.pypi.simple.v1+json"
+HTML_V1 = "application/vnd.pypi.simple.v1+html"
+HTML = "text/html"
 CONNECTIONS = 16  # requests at a time
+COLLECT_AFTER = 50_000  # new objects between two searches for reference cycles
+CHUNK = 1 << 20  # bytes at a time: small chunks cost more than the reading
 BODY_ATTEMPTS = 3  # for pages whose body breaks off, which the session's own retries do not see
 
 Progress = Callable[[int, int], None]  # pages read so far, pages in all
@@ -35,7 +44,8 @@ class UpstreamIndex:
 
     def __init__(self, url: str, cache: Path | None = None, *, back_off: float = BACK_OFF) -> None:
         self.url = url.rstrip("/") + "/"
-        self._session = session(cache=cache, connections=CONNECTIONS, back_off=back_off)
+        made = session(cache=cache, connections=CONNECTIONS, back_off=back_off)
+        self._session = bound(made, self.url)
 
     def files(
         self,
@@ -47,7 +57,7 @@ class UpstreamIndex:
         Raises UnreachableError for the first page that cannot be had or read.
         """
         found: dict[NormalizedName, tuple[IndexFile, ...] | None] = {}
-        with ThreadPoolExecutor(CONNECTIONS) as pool:
+        with _rare_collection(), ThreadPoolExecutor(CONNECTIONS) as pool:
             jobs = {pool.submit(self.project, name, versions): name for name, versions in wanted.items()}
             pending = set(jobs)
             try:
@@ -62,25 +72,21 @@ class UpstreamIndex:
     def project(self, name: NormalizedName, versions: Iterable[Version]) -> tuple[IndexFile, ...] | None:
         """Return the files of one project's wanted versions, or None if the index has no such project."""
         url = f"{self.url}{name}/"
-        response = self._get(url)
-        if response.status_code == 404:
+        page = self._get(url)
+        if page is None:
             return None
         try:
-            response.raise_for_status()
-            packages = _packages(response, name, tuple(versions))
-        except requests.HTTPError as error:
-            raise unreachable(url, error) from None
+            return tuple(map(_index_file, _packages(page, name, tuple(versions))))
         except (ValueError, KeyError, TypeError, AttributeError, UnsupportedRepoVersionError) as error:
             raise UnreachableError(
                 f"{url} is not a page of the simple API: {_complaint(error)}.",
                 "Check the index's address; it must be the root of a simple index (PEP 503, PEP 691).",
             ) from None
-        return tuple(map(_index_file, packages))
 
-    def _get(self, url: str) -> requests.Response:
+    def _get(self, url: str) -> _Page | None:
         for attempt in range(1, BODY_ATTEMPTS + 1):
             try:
-                return self._session.get(url, timeout=TIMEOUT, headers={"Accept": ACCEPT_JSON_PREFERRED})
+                return self._read(url)
             except requests.exceptions.ChunkedEncodingError as error:
                 if attempt == BODY_ATTEMPTS:
                     raise unreachable(url, error) from None
@@ -88,19 +94,73 @@ class UpstreamIndex:
                 raise unreachable(url, error) from None
         raise AssertionError("the loop returns or raises")
 
+    def _read(self, url: str) -> _Page | None:
+        headers = {"Accept": ACCEPT_JSON_PREFERRED}
+        with self._session.get(url, timeout=TIMEOUT, headers=headers, stream=True) as response:
+            body = b"".join(response.iter_content(CHUNK))
+            if response.status_code == 404:
+                return None
+            response.raise_for_status()
+            header = Message()
+            header["content-type"] = response.headers.get("content-type", HTML)
+            return _Page(
+                url=response.url,
+                content_type=header.get_content_type(),
+                charset=header.get_content_charset(),
+                body=body,
+            )
+
+
+@contextmanager
+def _rare_collection() -> Iterator[None]:
+    """Look for reference cycles less often: pages are large trees without any, and looking took a fifth."""
+    usual = gc.get_threshold()
+    gc.set_threshold(COLLECT_AFTER, *usual[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Page:
+    """A project page as it came. url: where it came from in the end; links are relative to it."""
+
+    url: str
+    content_type: str
+    charset: str | None
+    body: bytes
+
 
 def _packages(
-    response: requests.Response, name: NormalizedName, versions: tuple[Version, ...]
-) -> list[DistributionPackage]:
+    page: _Page, name: NormalizedName, versions: tuple[Version, ...]
+) -> Iterator[DistributionPackage]:
     """Read a page, dropping other versions before anything is made of them: most of a page is those."""
-    if not response.headers.get("content-type", "").startswith(JSON):
-        page = ProjectPage.from_response(response, name)
-        kept = set(wanted_names([package.filename for package in page.packages], versions))
-        return [package for package in page.packages if package.filename in kept]
-    data: Any = response.json()
+    if page.content_type == JSON:
+        return _json_packages(page, versions)
+    if page.content_type in (HTML, HTML_V1):
+        return _html_packages(page, name, versions)
+    raise ValueError(f"its content type is {page.content_type}")
+
+
+def _json_packages(page: _Page, versions: tuple[Version, ...]) -> Iterator[DistributionPackage]:
+    data: Any = json.loads(page.body)
+    api_version = data["meta"]["api-version"]
+    if api_version.partition(".")[0] != "1":
+        raise ValueError(f"it has API version {api_version}, and 1 is what is known")
     kept = set(wanted_names([file["filename"] for file in data["files"]], versions))
-    data["files"] = [file for file in data["files"] if file["filename"] in kept]
-    return ProjectPage.from_json_data(data, response.url).packages
+    for file in data["files"]:
+        if file["filename"] in kept:
+            # without the project's name as a hint, which costs a regular expression for each project
+            yield DistributionPackage.from_json_data(file, base_url=page.url)
+
+
+def _html_packages(
+    page: _Page, name: NormalizedName, versions: tuple[Version, ...]
+) -> Iterator[DistributionPackage]:
+    packages = ProjectPage.from_html(name, page.body, page.url, page.charset).packages
+    kept = set(wanted_names([package.filename for package in packages], versions))
+    return (package for package in packages if package.filename in kept)
 
 
 def wanted_names(filenames: Iterable[str], versions: Iterable[Version]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,19 +82,20 @@ def _called(
 ) -> tuple[str, ...]:
     runner = _Runner(workshop)
     builder = ProjectBuilder(workshop.source, f"{ENVIRONMENT}/bin/python", runner)
+    failure: StepFailedError | None = None
     try:
         answer = call(builder)
     except BuildBackendException as error:
         # `build` wraps whatever the runner raised
-        if isinstance(error.exception, _HookFailedError):
-            raise _explained(workshop, error.exception.exit, doing) from None
         if isinstance(error.exception, (StepFailedError, WheelbuilderError)):
             raise error.exception from None
-        raise _backend_failure(workshop, doing, str(error)) from None
+        failure = _failure(workshop, doing, error.exception)
     except BuildException as error:
-        raise StepFailedError(FailureClass.BACKEND, f"{doing} failed: {error}") from None
-    if runner.attempted_network and not workshop.allow_network_attempt:
-        raise _network_failure(doing, workshop.log)
+        failure = _failure(workshop, doing, error)
+    if runner.attempted_network and not workshop.allow_network_attempt and not _is_limit(failure):
+        failure = _network_failure(doing, workshop.log)
+    if failure:
+        raise failure
     return answer
 
 
@@ -145,7 +147,7 @@ class _Runner:
         self.attempted_network |= _attempted(call / "network")
         if done.exit_code != 0 or done.timed_out or done.out_of_memory:
             raise _HookFailedError(done)
-        _refuse_links(call / "output.json")
+        _tidy(call / "output.json")
 
     def _inside(self, text: str) -> str:
         return text.replace(str(self.workshop.source), SOURCE).replace(str(self.workshop.out), OUT)
@@ -156,9 +158,14 @@ class _Runner:
             path.chmod(0o777 if path.is_dir() else 0o644)  # the build's user is not ours
 
 
-def _refuse_links(answer: Path) -> None:
+def _tidy(answer: Path) -> None:
+    """Drop the warnings from a hook's answer: the log has them, and the front end would print them."""
     if answer.is_symlink():  # foreign code wrote it: a link would make us read a file of the host
         raise StepFailedError(FailureClass.BACKEND, "the backend left a link in place of its answer")
+    if answer.exists():
+        told = json.loads(answer.read_text())
+        told.pop("warnings", None)
+        answer.write_text(json.dumps(told))
 
 
 def _attempted(counters: Path) -> bool:
@@ -175,33 +182,32 @@ def _attempted(counters: Path) -> bool:
     return any(values.get(counter, "0") != "0" for counter in ATTEMPTS)
 
 
-def _explained(workshop: Workshop, done: ContainerExit, doing: str) -> StepFailedError:
-    if done.timed_out:
+def _failure(workshop: Workshop, doing: str, error: Exception) -> StepFailedError:
+    text = _text(workshop.log)
+    lines = failures.useful_lines(text)
+    done = error.exit if isinstance(error, _HookFailedError) else None
+    if done and done.timed_out:
         return StepFailedError(
             FailureClass.TIME_OUT,
             f"{doing} took longer than {workshop.timeout:.0f} s",
             "Raise limits.timeout of the recipe if it needs longer.",
-            failures.useful_lines(_text(workshop.log)),
+            lines,
         )
-    if done.out_of_memory:
+    if done and done.out_of_memory:
         return StepFailedError(
             FailureClass.OUT_OF_MEMORY,
             f"{doing} needed more than {workshop.memory >> 20} MiB",
             "Raise limits.memory of the recipe, or lower limits.jobs.",
-            failures.useful_lines(_text(workshop.log)),
+            lines,
         )
-    return _backend_failure(workshop, doing, f"exit status {done.exit_code}")
+    if clue := failures.classify(text):
+        return StepFailedError(clue.failure, f"{doing} failed: {clue.summary}", clue.hint, lines)
+    words = f"exit status {done.exit_code}" if done else str(error) or type(error).__name__
+    return StepFailedError(FailureClass.BACKEND, f"{doing} failed: {words}", lines=lines)
 
 
-def _backend_failure(workshop: Workshop, doing: str, words: str) -> StepFailedError:
-    text = _text(workshop.log)
-    lines = failures.useful_lines(text)
-    if failures.mentions_network(text):
-        return _network_failure(doing, workshop.log)
-    clue = failures.classify(text)
-    if clue is None:
-        return StepFailedError(FailureClass.BACKEND, f"{doing} failed: {words}", lines=lines)
-    return StepFailedError(clue.failure, f"{doing} failed: {clue.summary}", clue.hint, lines)
+def _is_limit(failure: StepFailedError | None) -> bool:
+    return failure is not None and failure.failure in (FailureClass.TIME_OUT, FailureClass.OUT_OF_MEMORY)
 
 
 def _network_failure(doing: str, log: Path) -> StepFailedError:

@@ -68,10 +68,6 @@ CLUES = (
         r"error: command '[^']*(?:gcc|g\+\+|cc|c\+\+)' failed", FailureClass.COMPILER, "the compiler failed"
     ),
 )
-NETWORK = re.compile(
-    r"Network is unreachable|Temporary failure in name resolution|Name or service not known"
-    r"|Could not resolve host|getaddrinfo failed"
-)
 USEFUL = re.compile(
     r"error|fatal|cannot|not found|no such|undefined|unreachable|refused|denied", re.IGNORECASE
 )
@@ -90,11 +86,6 @@ def classify(log: str) -> Clue | None:
                 hint=clue.hint,
             )
     return None
-
-
-def mentions_network(log: str) -> bool:
-    """Say whether the log has the words with which a resolver or a socket reports that nothing is there."""
-    return NETWORK.search(log) is not None
 
 
 def useful_lines(log: str) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ from wheelbuilder.build import (
     environment,
     layers,
     prerequisites,
+    process,
     repair,
     roots,
     sdist,
@@ -35,9 +37,9 @@ from wheelbuilder.build.outcomes import (
 from wheelbuilder.build.requirements import NoWheelError, applicable, satisfied
 from wheelbuilder.build.site import PIDS, Bench, Site
 from wheelbuilder.build.wheelcheck import WheelFacts
-from wheelbuilder.errors import ConfigurationError
+from wheelbuilder.errors import ConfigurationError, WheelbuilderError
 from wheelbuilder.inputs.http import session
-from wheelbuilder.inputs.images import Role
+from wheelbuilder.inputs.images import Role, Source
 from wheelbuilder.inputs.recipes import Native
 from wheelbuilder.plan.decisions import Build
 from wheelbuilder.plan.files import IndexFile, parse_filename
@@ -55,17 +57,25 @@ def run(build: Build, site: Site, report: Report, waiting: tuple[NormalizedName,
     try:
         return job.outcome()
     except StepFailedError as error:
-        return Failed(
-            build=build,
-            failure=error.failure,
-            step=job.steps[-1].step if job.steps else Step.FETCH,
-            summary=error.summary,
-            hint=error.hint,
-            lines=error.lines,
-            steps=tuple(job.steps),
-        )
+        return job.failed(error)
+    except process.ProcessError as error:
+        return job.failed(StepFailedError(FailureClass.INTERNAL, error.message, error.hint))
+    except WheelbuilderError:
+        raise
+    except Exception as error:  # noqa: BLE001  (our own bug must not cost the other packages their night)
+        return job.failed(_bug(error))
     finally:
         job.bench.clear()
+
+
+def _bug(error: Exception) -> StepFailedError:
+    lines = tuple("".join(traceback.format_exception(error)).splitlines()[-8:])
+    return StepFailedError(
+        FailureClass.INTERNAL,
+        f"a bug in wheelbuilder: {error!r}",
+        "Please report it with these lines.",
+        lines,
+    )
 
 
 @dataclass(kw_only=True)
@@ -79,6 +89,18 @@ class _Job:
 
     def __post_init__(self) -> None:
         self.bench = Bench.lay_out(self.site.scratch / self.build.key[:24])
+
+    def failed(self, error: StepFailedError) -> Failed:
+        """Return the outcome of the step that just ended."""
+        return Failed(
+            build=self.build,
+            failure=error.failure,
+            step=self.steps[-1].step if self.steps else Step.FETCH,
+            summary=error.summary,
+            hint=error.hint,
+            lines=error.lines,
+            steps=tuple(self.steps),
+        )
 
     def outcome(self) -> Built:
         """Take the steps in order."""
@@ -143,8 +165,7 @@ class _Job:
         catalogue, engine, recipe = self.site.catalogue, self.site.engine, self.build.recipe
         root = catalogue.root(self.build.target, Role.BUILD)
         bare = roots.ensure(engine, catalogue.root(self.build.target, Role.BARE), log=log)
-        if not (packages := layers.packages_for(root, recipe.deb, recipe.rpm)):
-            return roots.ensure(engine, root, log=log), bare
+        packages = recipe.deb if root.source is Source.ARCHIVE else recipe.rpm
         try:
             return layers.with_packages(engine, root, packages, log=log), bare
         except ConfigurationError as error:

@@ -32,8 +32,9 @@ PACKAGE_LIST = "usr/share/wheelbuilder/packages"
 def unpack(root: Root, folder: Path, *, log: Path, updates: bool = True) -> None:
     """Make the file system of an archive root in a folder that does not exist yet. Needs root.
 
-    updates: also use the suite's updates and security updates (a mirror may have them half). Raises ConfigurationError naming a package that the archive does not have, and UnreachableError
-    for everything else that mmdebstrap can fail of.
+    updates: also use the suite's updates and security updates (a mirror may have them half). Raises
+    ConfigurationError naming a package that the archive does not have, and UnreachableError for
+    everything else that mmdebstrap can fail of.
     """
     before = log.stat().st_size if log.exists() else 0
     done = process.run(_command(root, folder, updates=updates), log=log, timeout=UNPACK_TIMEOUT, network=True)
@@ -67,11 +68,13 @@ def _complaint(root: Root, output: bytes, log: Path) -> ConfigurationError | Unr
             f"{root.suite} has no package {' and no package '.join(missing)} for {root.arch.debian}.",
             "Correct the recipe or the image table; packages are searched at the suite's own archive.",
         )
-    lines = [line for line in output.decode(errors="replace").splitlines() if line.startswith("E:")]
-    return UnreachableError(
-        f"The root {root.name} cannot be unpacked: {lines[-1] if lines else 'mmdebstrap failed'}",
-        f"See {log}.",
+    lines = [line for line in output.decode(errors="replace").splitlines() if line.startswith("E: ")]
+    fetching = any(line.startswith("E: Failed to fetch") for line in lines)
+    advice = (
+        "The mirror may be half updated: try later, or `images build --without-updates`. " if fetching else ""
     )
+    what = lines[0].removeprefix("E: ") if lines else "mmdebstrap failed"
+    return UnreachableError(f"The root {root.name} cannot be unpacked: {what}", f"{advice}See {log}.")
 
 
 def _name_accounts(_: Root, folder: Path) -> None:
@@ -125,7 +128,7 @@ def _copy_defaults(_: Root, folder: Path) -> None:
 
 
 def _allow_pip(_: Root, folder: Path) -> None:
-    """Remove the marker of PEP 668: wheels are tried with plain pip, and apt never touches this root again."""
+    """Remove the marker of PEP 668: wheels are tried with plain pip, and apt never touches this root."""
     for marker in (folder / "usr/lib").glob("python3*/EXTERNALLY-MANAGED"):
         marker.unlink()
 

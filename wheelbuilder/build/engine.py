@@ -20,6 +20,7 @@ from wheelbuilder.errors import ConfigurationError, UnreachableError
 TMP_SIZE = 2 << 30  # bytes of /tmp; they count against the memory limit once written
 HOST_NAME = "wheelbuilder"
 ENGINE_FAILED = 125  # what `run` answers when not the command but the engine failed
+TRANSFER_TIMEOUT = 3600.0  # seconds for one pull or push
 TIMED_OUT = 124  # as timeout(1) has it
 NEVER_STARTED = (None, "created", "configured", "initialized")
 PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
@@ -36,6 +37,10 @@ class EngineKind:
     import_platform: str  # template with {oci}
     isolated_build: tuple[str, ...]  # `build` where containers need special arguments
     mounts_images: bool
+    plain_http: tuple[str, ...]  # for pull and push, where a registry on loopback has no certificate
+    list_commands: tuple[
+        tuple[str, ...], ...
+    ]  # making and pushing a manifest list; one with {image} is repeated
 
 
 KINDS = {
@@ -46,6 +51,12 @@ KINDS = {
         import_platform="--os linux --arch {oci}",
         isolated_build=("--isolation", "chroot"),
         mounts_images=True,
+        plain_http=("--tls-verify=false",),
+        list_commands=(
+            ("manifest", "create", "{list}"),
+            ("manifest", "add", "{list}", "containers-storage:{image}"),
+            ("manifest", "push", "--all", "{plain}", "{list}", "docker://{list}"),
+        ),
     ),
     "docker": EngineKind(
         name="docker",
@@ -54,6 +65,11 @@ KINDS = {
         import_platform="--platform linux/{oci}",
         isolated_build=(),
         mounts_images=False,
+        plain_http=(),  # docker treats loopback as insecure by itself
+        list_commands=(
+            ("manifest", "create", "--insecure", "{list}", "{images}"),
+            ("manifest", "push", "--purge", "{list}"),
+        ),
     ),
 }
 
@@ -202,6 +218,11 @@ class Engine:
         """Run a sub-command of the engine that must succeed and return its output."""
         return process.check((self.name, *words), timeout=timeout, network=network)
 
+    def transfer(self, verb: str, image: str, *options: str) -> process.Completed:
+        """Pull or push an image by reference; a registry on loopback may speak plain HTTP."""
+        plain = self.kind.plain_http if on_loopback(image) else ()
+        return process.run((self.name, verb, *plain, *options, image), timeout=TRANSFER_TIMEOUT, network=True)
+
     def has(self, image: str) -> bool:
         """Say whether an image is here."""
         return process.run((self.name, "image", "inspect", "--format", "{{.Id}}", image), timeout=60).ok
@@ -235,6 +256,11 @@ class Engine:
                 yield root
             finally:
                 self.remove(container)
+
+
+def on_loopback(image: str) -> bool:
+    """Say whether an image reference names a registry on this machine."""
+    return image.partition("/")[0].partition(":")[0] in ("localhost", "127.0.0.1")
 
 
 @lru_cache(maxsize=256)

@@ -96,7 +96,7 @@ _VERSION = {"podman": "{{.Client.Version}}", "docker": "{{.Server.Version}}"}
 
 
 def _identity(name: str) -> tuple[str, ...]:
-    """Map us to the container's user 1000 where podman runs without root: else it could not write to a mount."""
+    """Map us to the container's user 1000 where podman runs without root: it must write to our mounts."""
     return ("--userns", "keep-id:uid=1000,gid=1000") if name == "podman" and os.geteuid() != 0 else ()
 
 

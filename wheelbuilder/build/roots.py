@@ -12,13 +12,14 @@ from wheelbuilder.build import process
 from wheelbuilder.build.bootstrap import unpack
 from wheelbuilder.build.cache import cache_home, locked
 from wheelbuilder.build.engine import Engine
-from wheelbuilder.build.engine_probe import import_archive
+from wheelbuilder.build.engine_probe import PROBE_IMAGE, import_archive
 from wheelbuilder.build.smoke import smoke
 from wheelbuilder.errors import ConfigurationError, IntegrityError, UnreachableError
 from wheelbuilder.inputs.images import Root, Source
 
 Report = Callable[[str], None]
-PULL_TIMEOUT = 3600.0  # seconds
+BUILD_TIMEOUT = 3600.0  # seconds
+PREFIX = "localhost/wheelbuilder/"
 UNTESTED = "-untested"  # what an image is called until its smoke test has passed
 
 
@@ -87,12 +88,7 @@ def _remove(folder: Path) -> None:
 
 
 def _from_registry(engine: Engine, root: Root, image: str, log: Path) -> None:
-    platform = f"linux/{root.arch.oci}"
-    done = process.run(
-        (engine.name, "pull", "--quiet", "--platform", platform, root.image),
-        timeout=PULL_TIMEOUT,
-        network=True,
-    )
+    done = engine.transfer("pull", root.image, "--quiet", "--platform", f"linux/{root.arch.oci}")
     if not done.ok:
         raise _pull_complaint(root, done.stderr)
     found = engine.architecture(root.image)
@@ -138,8 +134,20 @@ def build_image(
     where = ("--platform", f"linux/{root.arch.oci}", "--network", "host" if network else "none")
     command = (engine.name, "build", *where, *isolated, *limits, "--tag", image, "-")
     stdin = "\n".join(lines).encode()
-    done = process.run(command, log=log, timeout=PULL_TIMEOUT, network=network, stdin=stdin)
+    done = process.run(command, log=log, timeout=BUILD_TIMEOUT, network=network, stdin=stdin)
     if not done.ok:
         raise UnreachableError(
             f"The image {image} cannot be built from {root.image}.", f"See the end of {log}."
         )
+
+
+def local_roots(engine: Engine) -> frozenset[str]:
+    """Return the names of the root images that are here, those with a recipe's packages among them."""
+    lines = engine.call("images", "--format", "{{.Repository}}:{{.Tag}}").split()
+    ours = (line for line in lines if line.startswith(PREFIX))
+    return frozenset(line for line in ours if not line.endswith(UNTESTED) and line != PROBE_IMAGE)
+
+
+def remove(engine: Engine, image: str) -> None:
+    """Remove a root image."""
+    engine.call("rmi", image)

@@ -1,0 +1,37 @@
+"""`wheelbuilder doctor`: say what works on this machine, and what to do about the rest."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from wheelbuilder.build.health import Finding, examine
+from wheelbuilder.errors import UnreachableError
+from wheelbuilder.inputs.images import Catalogue, default_path
+
+
+@click.command()
+@click.option("--images", "table", type=click.Path(path_type=Path), help="The image table.")
+@click.option("--engine", "preferred", help="podman or docker; default: what works.")
+@click.option("--quick", is_flag=True, help="Do not start a container in every root.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(*, table: Path | None, preferred: str | None, quick: bool, as_json: bool) -> None:
+    """Say what works on this machine, and what to do about the rest. Exit code 3: builds cannot run."""
+    findings = []
+    for finding in examine(Catalogue.read(table or default_path()), preferred, try_roots=not quick):
+        findings.append(finding)
+        if not as_json:
+            _say(finding)
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    if any(finding.needed and not finding.works for finding in findings):
+        raise UnreachableError("Builds cannot run on this machine.", "See the lines marked 'no' above.")
+
+
+def _say(finding: Finding) -> None:
+    click.echo(f"{'ok' if finding.works else 'no':3} {finding.subject:26} {finding.words}")
+    if finding.remedy:
+        click.echo(f"    {'':26} -> {finding.remedy}")

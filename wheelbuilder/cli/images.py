@@ -1,0 +1,154 @@
+"""`wheelbuilder images`: list, build, prune and push the root images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from functools import wraps
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import click
+
+from wheelbuilder.build.cache import cache_home
+from wheelbuilder.build.engine_probe import find
+from wheelbuilder.build.manifests import push
+from wheelbuilder.build.roots import ensure, local_roots, remove
+from wheelbuilder.errors import ConfigurationError
+from wheelbuilder.inputs.images import Catalogue, Role, Root, Source, default_path
+
+
+def choosing(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that choose roots of the image table and an engine."""
+    options = (
+        click.option("--arch", "archs", multiple=True, help="Only this architecture (may be given again)."),
+        click.option("--family", "families", multiple=True, help="Only this family (may be given again)."),
+        click.option("--role", type=click.Choice([role.value for role in Role]), help="Only roots for this."),
+        click.option("--images", "table", type=click.Path(path_type=Path), help="The image table."),
+        click.option("--engine", "preferred", help="podman or docker; default: what works."),
+    )
+
+    @wraps(function)
+    def with_roots(
+        *,
+        archs: tuple[str, ...],
+        families: tuple[str, ...],
+        role: str | None,
+        table: Path | None,
+        **rest: Any,
+    ) -> None:
+        catalogue = Catalogue.read(table or default_path())
+        click.get_current_context().obj = catalogue
+        function(roots=tuple(chosen(catalogue, archs, families, role)), **rest)
+
+    decorated: Callable[..., None] = with_roots
+    for option in options:
+        decorated = option(decorated)
+    return decorated
+
+
+def chosen(
+    catalogue: Catalogue, archs: tuple[str, ...] = (), families: tuple[str, ...] = (), role: str | None = None
+) -> Iterable[Root]:
+    """Yield the roots that fit; a ConfigurationError names a word that the image table does not have."""
+    for words, known, what in (
+        (archs, catalogue.architectures, "architecture"),
+        (families, catalogue.families, "family"),
+    ):
+        for word in words:
+            if word not in known:
+                raise ConfigurationError(
+                    f"The image table has no {what} {word!r}.", f"Choose: {', '.join(known)}."
+                )
+    for root in catalogue.roots():
+        if (
+            (not archs or root.arch.name in archs)
+            and (not families or root.family in families)
+            and (not role or root.role == role)
+        ):
+            yield root
+
+
+@click.group()
+def command() -> None:
+    """List, build, prune and push root images."""
+
+
+@command.command("list")
+@choosing
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def list_command(*, roots: tuple[Root, ...], preferred: str | None, as_json: bool) -> None:
+    """Print the roots of the image table and which of them are here."""
+    here = local_roots(find(preferred))
+    rows = [
+        {"root": root.name, "source": root.source.value, "image": root.tag, "here": root.tag in here}
+        for root in roots
+    ]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        click.echo(f"{'here' if row['here'] else '-':5} {row['root']:32} {row['source']:9} {row['image']}")
+
+
+@command.command("build")
+@choosing
+@click.option("--without-updates", is_flag=True, help="Leave out a suite's updates (half updated mirrors).")
+def build_command(*, roots: tuple[Root, ...], preferred: str | None, without_updates: bool) -> None:
+    """Make or pull the roots that are missing."""
+    engine = find(preferred)
+    if without_updates:
+        click.echo("warning: these roots will lack security updates; what is grafted from them too", err=True)
+    for root in roots:
+        image = ensure(engine, root, log=_log(root), report=_say, updates=not without_updates)
+        click.echo(f"{root.name} {image}")
+
+
+@command.command("prune")
+@choosing
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+def prune_command(*, roots: tuple[Root, ...], preferred: str | None, dry_run: bool) -> None:
+    """Remove our images that no row of the image table asks for, and containers whose driver is dead.
+
+    Roots with a recipe's system packages go too: the next run makes those it needs again.
+    """
+    engine = find(preferred)
+    for container in () if dry_run else engine.reap():
+        click.echo(f"removed the container {container}")
+    current = {root.tag for root in click.get_current_context().obj.roots()}
+    names = {root.tag.partition("-")[0] for root in roots}
+    for image in sorted(local_roots(engine) - current):
+        if any(image.startswith(f"{name}-") for name in names):
+            click.echo(f"{'would remove' if dry_run else 'removing'} {image}")
+            if not dry_run:
+                remove(engine, image)
+
+
+@command.command("push")
+@choosing
+@click.option("--registry", required=True, help="Host and path, as in registry.example.org/wheels.")
+def push_command(*, roots: tuple[Root, ...], preferred: str | None, registry: str) -> None:
+    """Push roots, and one manifest list for each family and role over its architectures.
+
+    Without --family: the families made here from an archive; pulled ones are in a registry already.
+    """
+    wanted = [root for root in roots if root.source is Source.ARCHIVE]
+    if not wanted:
+        raise ConfigurationError("No root that is made here fits.", "Choose other --arch and --family.")
+    engine = find(preferred)
+
+    def of_list(root: Root) -> tuple[str, str]:
+        return root.family, root.role
+
+    for _, members in groupby(sorted(wanted, key=of_list), key=of_list):
+        same = tuple(members)
+        click.echo(push(engine, same, registry.rstrip("/"), log=_log(same[0]), report=_say))
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _log(root: Root) -> Path:
+    return cache_home() / "logs" / f"{root.name}.log"

@@ -126,7 +126,7 @@ def _poetry(index: str, kind: Kind) -> str:
 
 def _pdm(index: str, kind: Kind) -> str:
     name = NAME if kind is Kind.GAP else "pypi"  # PDM's name for the default index
-    why = "is asked beside" if kind is Kind.GAP else "takes the place of"
+    why = "is asked beside" if kind is Kind.GAP else "replaces"
     return _text(
         [
             f"# pyproject.toml: {why} the default index.",

@@ -13,8 +13,8 @@ from wheelbuilder.mirror.states import MirrorFile, ProjectState
 from wheelbuilder.plan.files import IndexFile, parse_filename
 
 # An absolute URL and a file name as an index may give them: printable, and with nothing that leaves a folder.
-URL = re.compile(r"(https?|file)://[^\s<>\"\\^`{|}\x00-\x20\x7f]+")
-FILENAME = re.compile(r"(?!\.)[^/\\\x00-\x1f\x7f]+")
+URL = re.compile(r"(https?|file)://[^\s<>\"\\^`{|}\x00-\x20\x7f\ud800-\udfff]+")
+FILENAME = re.compile(r"(?!\.)[^/\\\x00-\x1f\x7f\ud800-\udfff]+")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

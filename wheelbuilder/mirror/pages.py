@@ -101,7 +101,7 @@ def whole_files(state: ProjectState) -> tuple[IndexFile, ...]:
 
 def _url(file: IndexFile, depth: int) -> str:
     if "://" in file.url:
-        return quote(file.url.partition("#")[0], safe=URL_SAFE)
+        return quote(file.url.partition("#")[0], safe=URL_SAFE, errors="replace")
     return relative_url(file.url, depth)
 
 

@@ -25,6 +25,8 @@ from wheelbuilder.mirror.negotiate import best, span
 TYPED_HTML = "application/vnd.pypi.simple.v1+html"
 JSON_OF = {View.GAP: View.GAP_JSON, View.WHOLE: View.WHOLE_JSON}
 BLOCK = 1 << 16
+LONGEST_NAME = 255  # bytes: what file systems take
+MOST_PARTS = 10
 IDLE = 30  # seconds a connection may wait for its next request
 
 
@@ -208,6 +210,7 @@ def _parts(target: str) -> list[str] | None:
     """Return the parts of a request's path, or None for one that no key can have."""
     parts = [part for part in unquote(urlsplit(target).path).split("/") if part]
     bad = any(part.startswith(".") or re.search(r"[\\\x00-\x1f\x7f]", part) for part in parts)
+    bad = bad or any(len(part.encode()) > LONGEST_NAME for part in parts) or len(parts) > MOST_PARTS
     return None if bad else parts
 
 

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from packaging.utils import NormalizedName, canonicalize_name
+
+from wheelbuilder.errors import ConfigurationError, IntegrityError
+from wheelbuilder.inputs.targets import Target
+from wheelbuilder.mirror.states import Commit, MirrorFile, ProjectState, digest, timestamp
+from wheelbuilder.plan.files import IndexFile, accepts
+
+NAME = canonicalize_name("foo-bar")
+FILE = MirrorFile(
+    filename="foo_bar-1.0-cp311-cp311-manylinux_2_28_x86_64.whl",
+    sha256="a" * 64,
+    size=10,
+    metadata_sha256="b" * 64,
+    upload_time="2026-01-02T03:04:05Z",
+    requires_python=">=3.8",
+    build_key="c" * 64,
+    target="cp311-manylinux_2_28_x86_64",
+)
+THEIRS = IndexFile(
+    filename="foo_bar-1.0.tar.gz", url="https://up.example.org/foo_bar-1.0.tar.gz", sha256="d" * 64
+)
+STATE = ProjectState(name=NAME, files=(FILE,), upstream=(THEIRS,))
+COMMIT = Commit(
+    number=3,
+    parent="e" * 64,
+    projects={NAME: "f" * 64},
+    gap=frozenset({NAME}),
+    time="2026-01-02T03:04:05Z",
+    run="r",
+)
+
+
+def changed(data: bytes, **values: Any) -> bytes:
+    return json.dumps(json.loads(data) | values).encode()
+
+
+def test_states_and_commits_survive_the_way_to_bytes_and_back() -> None:
+    assert ProjectState.from_bytes(STATE.to_bytes(), "x") == STATE
+    assert Commit.from_bytes(COMMIT.to_bytes(), "x") == COMMIT
+
+
+def test_the_bytes_do_not_depend_on_order() -> None:
+    second = MirrorFile(filename="a.whl", sha256="1" * 64, size=1, metadata_sha256="", upload_time="")
+    one = ProjectState(name=NAME, files=(FILE, second)).to_bytes()
+    other = ProjectState(name=NAME, files=(second, FILE)).to_bytes()
+    assert one == other
+    names = [NormalizedName("b"), NormalizedName("a")]
+    commits = [Commit(number=1, projects=dict.fromkeys(order, "f" * 64)) for order in (names, names[::-1])]
+    assert digest(commits[0].to_bytes()) == digest(commits[1].to_bytes())
+
+
+@pytest.mark.parametrize("text", ["", "naïve", "\ud800", "\x00", '"', "\u2028", "a\nb", "</script>"])
+def test_any_string_of_upstreams_can_be_kept(text: str) -> None:
+    file = IndexFile(filename=text, url=text, sha256=text, requires_python=text, yanked=text)
+    state = ProjectState(name=NAME, upstream=(file,))
+    assert ProjectState.from_bytes(state.to_bytes(), "x") == state
+
+
+def test_an_empty_yank_reason_is_not_no_yank() -> None:
+    state = ProjectState(name=NAME, upstream=(IndexFile(filename="f", url="u", sha256="s", yanked=""),))
+    assert ProjectState.from_bytes(state.to_bytes(), "x").upstream[0].yanked == ""
+
+
+def test_a_newer_schema_is_said_so() -> None:
+    for kind, data in ((ProjectState, STATE.to_bytes()), (Commit, COMMIT.to_bytes())):
+        with pytest.raises(ConfigurationError, match=r"states/x\.json has schema 2") as caught:
+            kind.from_bytes(changed(data, schema=2), "states/x.json")
+        assert "newer" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xff",
+        b"[]",
+        b"{}",
+        b"null",
+        changed(STATE.to_bytes(), schema="1"),
+        changed(STATE.to_bytes(), name="Foo_Bar"),
+        changed(STATE.to_bytes(), name="../x"),
+        changed(STATE.to_bytes(), name="foo-bar\n"),
+        changed(STATE.to_bytes(), name="-foo"),
+        changed(STATE.to_bytes(), files=[1]),
+        changed(STATE.to_bytes(), files=[{"filename": "x"}]),
+        changed(STATE.to_bytes(), upstream={}),
+    ],
+)
+def test_a_damaged_state_is_named(data: bytes) -> None:
+    with pytest.raises(IntegrityError, match=r"^states/x\.json"):
+        ProjectState.from_bytes(data, "states/x.json")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"number": "3"},
+        {"projects": {"foo-bar": 1}},
+        {"projects": {"foo-bar": "../../head"}},
+        {"projects": {"../x": "f" * 64}},
+        {"gap": ["other"]},
+        {"gap": "foo-bar"},
+        {"parent": None},
+    ],
+)
+def test_a_damaged_commit_is_named(values: dict[str, Any]) -> None:
+    with pytest.raises(IntegrityError, match=r"^head"):
+        Commit.from_bytes(changed(COMMIT.to_bytes(), **values), "head")
+
+
+def test_our_file_is_one_that_the_planner_can_judge() -> None:
+    file = FILE.as_index_file()
+    assert file.url == f"files/{'a' * 64}/{FILE.filename}"
+    assert accepts(Target.parse("cp311-manylinux_2_36_x86_64", "3.11.2"), file)
+    assert not accepts(Target.parse("cp311-manylinux_2_36_aarch64", "3.11.2"), file)
+    assert {str(tag) for tag in FILE.tags} == {"cp311-cp311-manylinux_2_28_x86_64"}
+
+
+def test_times_are_whole_seconds_in_utc() -> None:
+    moment = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+    assert timestamp(moment) == "2026-01-02T03:04:05Z"
+    assert timestamp(moment.astimezone(timezone(timedelta(hours=5)))) == "2026-01-02T03:04:05Z"

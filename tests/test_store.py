@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from wheelbuilder.errors import ConfigurationError, UnreachableError
+from wheelbuilder.mirror.store import HIDDEN, STALE, DirectoryStore, Store, open_store
+
+# Every implementation of the protocol keeps the same contract: another one is one more row here.
+STORES: dict[str, Callable[[Path], Store]] = {"directory": lambda path: DirectoryStore(path / "store")}
+
+
+@pytest.fixture(params=sorted(STORES))
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    return STORES[request.param](tmp_path)
+
+
+def put(store: Store, key: str, data: bytes | Path, **conditions: object) -> str | None:
+    return store.put(key, data, content_type="text/plain", cache_control="no-cache", **conditions)  # type: ignore[arg-type]
+
+
+def data_of(store: Store, key: str) -> bytes | None:
+    found = store.get(key)
+    return found.data if found else None
+
+
+def keys(store: Store, prefix: str = "") -> list[str]:
+    return sorted(listed.key for listed in store.list(prefix))
+
+
+class TestContract:
+    def test_what_was_put_is_got_with_the_same_etag(self, store: Store) -> None:
+        etag = put(store, "a/b.txt", b"one")
+        found = store.get("a/b.txt")
+        assert found and (found.data, found.etag) == (b"one", etag)
+
+    def test_nothing_is_none(self, store: Store) -> None:
+        put(store, "a/b", b"")
+        assert store.get("a/c") is None
+        assert store.get("a") is None
+        assert store.get("a/b/c") is None
+        assert data_of(store, "a/b") == b""
+
+    def test_a_file_is_put_by_its_path(self, store: Store, tmp_path: Path) -> None:
+        source = tmp_path / "big"
+        source.write_bytes(os.urandom(3_000_000))
+        etag = put(store, "files/big", source)
+        found = store.get("files/big")
+        assert found and found.data == source.read_bytes() and found.etag == etag
+
+    def test_create_only_keeps_the_first(self, store: Store) -> None:
+        assert put(store, "k", b"first", if_none_match=True)
+        assert put(store, "k", b"second", if_none_match=True) is None
+        assert data_of(store, "k") == b"first"
+
+    def test_if_match_replaces_only_what_was_seen(self, store: Store) -> None:
+        first = put(store, "k", b"1")
+        second = put(store, "k", b"2", if_match=first)
+        assert second and second != first
+        assert put(store, "k", b"3", if_match=first) is None
+        assert data_of(store, "k") == b"2"
+
+    def test_if_match_does_not_create(self, store: Store) -> None:
+        etag = put(store, "other", b"1")
+        assert put(store, "k", b"1", if_match=etag) is None
+        assert store.get("k") is None
+
+    def test_list_has_prefix_and_sizes_and_nothing_else(self, store: Store) -> None:
+        for key in ("a/1", "a/2/x", "ab", "b"):
+            put(store, key, key.encode())
+        assert keys(store) == ["a/1", "a/2/x", "ab", "b"]
+        assert keys(store, "a/") == ["a/1", "a/2/x"]
+        assert keys(store, "a") == ["a/1", "a/2/x", "ab"]
+        assert keys(store, "nowhere/") == []
+        assert {listed.key: listed.size for listed in store.list("a/")} == {"a/1": 3, "a/2/x": 5}
+
+    def test_delete_many_and_what_is_not_there(self, store: Store) -> None:
+        put(store, "a/1", b"1")
+        put(store, "a/2", b"2")
+        store.delete(["a/1", "a/3"])
+        assert keys(store) == ["a/2"]
+
+    @pytest.mark.parametrize(
+        "key", ["", "/a", "a/", "a//b", "../a", "a/../b", "a/./b", "a\\b", "a\nb", "a\0b", f"{HIDDEN}/x"]
+    )
+    def test_keys_that_leave_the_store_are_refused(self, store: Store, key: str) -> None:
+        for action in (lambda: store.get(key), lambda: put(store, key, b""), lambda: store.delete([key])):
+            with pytest.raises(ConfigurationError, match="cannot be a key"):
+                action()
+        assert keys(store) == []
+
+    @pytest.mark.parametrize("key", ["files/a+b", "files/ü", "a b", "a'\"<>&", "a%2Fb", ".x/y"])
+    def test_odd_keys_are_kept_as_they_are(self, store: Store, key: str) -> None:
+        put(store, key, b"x")
+        assert keys(store) == [key] and data_of(store, key) == b"x"
+
+    @pytest.mark.parametrize("key", [f"k{n}" for n in range(10)])
+    def test_one_of_many_creators_wins(self, store: Store, key: str) -> None:
+        with ThreadPoolExecutor(8) as pool:
+            won = list(pool.map(lambda n: put(store, key, b"%d" % n, if_none_match=True), range(8)))
+        (winner,) = (n for n, etag in enumerate(won) if etag)
+        assert data_of(store, key) == b"%d" % winner
+
+    def test_a_counter_loses_no_step(self, store: Store) -> None:
+        put(store, "n", b"0")
+
+        def count(_: int) -> None:
+            while True:
+                seen = store.get("n")
+                assert seen
+                if put(store, "n", b"%d" % (int(seen.data) + 1), if_match=seen.etag):
+                    return
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(count, range(40)))
+        assert data_of(store, "n") == b"40"
+
+
+class TestDirectory:
+    def test_nothing_temporary_stays(self, tmp_path: Path) -> None:
+        store = DirectoryStore(tmp_path)
+        etag = put(store, "k", b"1")
+        put(store, "k", b"2", if_none_match=True)
+        put(store, "k", b"3", if_match=etag)
+        put(store, "k", b"4", if_match=etag)
+        assert {path.name for path in (tmp_path / HIDDEN).iterdir()} == {"lock"}
+
+    def test_what_a_dead_writer_left_is_swept(self, tmp_path: Path) -> None:
+        store = DirectoryStore(tmp_path)
+        etag = put(store, "k", b"1")
+        old, young = tmp_path / HIDDEN / "1-old", tmp_path / HIDDEN / "1-young"
+        for path in (old, young):
+            path.write_bytes(b"half")
+        os.utime(old, (old.stat().st_mtime - STALE - 1,) * 2)
+        put(store, "k", b"2", if_match=etag)
+        assert young.exists() and not old.exists()
+
+    def test_reading_makes_nothing(self, tmp_path: Path) -> None:
+        store = DirectoryStore(tmp_path / "absent")
+        assert store.get("k") is None and keys(store) == []
+        assert not (tmp_path / "absent").exists()
+
+    def test_a_file_is_not_a_store(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("x")
+        with pytest.raises(ConfigurationError, match="is a file"):
+            open_store(str(tmp_path / "file"))
+        with pytest.raises(UnreachableError, match="Not a directory"):
+            put(open_store(str(tmp_path / "file" / "store")), "k", b"")
+
+    def test_a_place_that_cannot_be_written_is_one_clear_error(self) -> None:
+        with pytest.raises(
+            UnreachableError, match=r"The store /proc/store does not work: .* at k\."
+        ) as caught:
+            put(DirectoryStore(Path("/proc/store")), "k", b"1")
+        assert caught.value.hint and caught.value.exit_code == 3
+
+    def test_a_full_disk_leaves_the_old_object_and_no_half_one(self, tmp_path: Path) -> None:
+        store = DirectoryStore(tmp_path)
+        put(store, "k", b"old")
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # the kernel refuses longer files
+        try:
+            with pytest.raises(UnreachableError, match="File too large"):
+                put(store, "k", b"x" * 2000)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert data_of(store, "k") == b"old"
+        assert list((tmp_path / HIDDEN).iterdir()) == []
+
+
+class TestOpen:
+    def test_a_bucket_is_not_yet(self) -> None:
+        with pytest.raises(ConfigurationError, match="not supported yet"):
+            open_store("s3://bucket/prefix")
+
+    @pytest.mark.parametrize("address", ["", " ", "ftp://example.org/x", "a\0b"])
+    def test_other_addresses_are_refused(self, address: str) -> None:
+        with pytest.raises(ConfigurationError, match="not the address of a store"):
+            open_store(address)

@@ -125,7 +125,7 @@ def _as_build(text: str, name: NormalizedName, target: Target, site: Site) -> Bu
     for bound in bounds:
         if canonicalize_name(bound.name) == name:
             specifier &= bound.specifier
-    files = site.upstream.project(name, None) or ()
+    files = site.upstream.project(name) or ()
     named = [(parse_filename(file.filename), file) for file in files if not file.is_wheel]
     fitting = [
         (parsed.version, file.filename.endswith(".tar.gz"), file)

@@ -69,14 +69,16 @@ class UpstreamIndex:
                 pool.shutdown(wait=False, cancel_futures=True)
         return found
 
-    def project(self, name: NormalizedName, versions: Iterable[Version]) -> tuple[IndexFile, ...] | None:
-        """Return the files of one project's wanted versions, or None if the index has no such project."""
+    def project(
+        self, name: NormalizedName, versions: Iterable[Version] | None = None
+    ) -> tuple[IndexFile, ...] | None:
+        """Return the files of one project's wanted versions (None: of all), or None if it is not known."""
         url = f"{self.url}{name}/"
         page = self._get(url)
         if page is None:
             return None
         try:
-            return tuple(map(_index_file, _packages(page, name, tuple(versions))))
+            return tuple(map(_index_file, _packages(page, name, versions)))
         except (ValueError, KeyError, TypeError, AttributeError, UnsupportedRepoVersionError) as error:
             raise UnreachableError(
                 f"{url} is not a page of the simple API: {_complaint(error)}.",
@@ -133,7 +135,7 @@ class _Page:
 
 
 def _packages(
-    page: _Page, name: NormalizedName, versions: tuple[Version, ...]
+    page: _Page, name: NormalizedName, versions: Iterable[Version] | None
 ) -> Iterator[DistributionPackage]:
     """Read a page, dropping other versions before anything is made of them: most of a page is those."""
     if page.content_type == JSON:
@@ -143,7 +145,7 @@ def _packages(
     raise ValueError(f"its content type is {page.content_type}")
 
 
-def _json_packages(page: _Page, versions: tuple[Version, ...]) -> Iterator[DistributionPackage]:
+def _json_packages(page: _Page, versions: Iterable[Version] | None) -> Iterator[DistributionPackage]:
     data: Any = json.loads(page.body)
     api_version = data["meta"]["api-version"]
     if api_version.partition(".")[0] != "1":
@@ -156,20 +158,23 @@ def _json_packages(page: _Page, versions: tuple[Version, ...]) -> Iterator[Distr
 
 
 def _html_packages(
-    page: _Page, name: NormalizedName, versions: tuple[Version, ...]
+    page: _Page, name: NormalizedName, versions: Iterable[Version] | None
 ) -> Iterator[DistributionPackage]:
     packages = ProjectPage.from_html(name, page.body, page.url, page.charset).packages
     kept = set(wanted_names([package.filename for package in packages], versions))
     return (package for package in packages if package.filename in kept)
 
 
-def wanted_names(filenames: Iterable[str], versions: Iterable[Version]) -> list[str]:
-    """Return the file names of some versions, eggs and installers among them.
+def wanted_names(filenames: Iterable[str], versions: Iterable[Version] | None) -> list[str]:
+    """Return the file names of some versions (None: of all), eggs and installers among them.
 
     A name is parsed only if the version's text stands in it, because parsing every name of every
     page costs seconds; where no sdist is found so, all are parsed (`2013.06` for 2013.6).
     """
-    names, chosen = tuple(filenames), []
+    names: tuple[str, ...] = tuple(filenames)
+    if versions is None:
+        return list(names)
+    chosen: list[str] = []
     for version in versions:
         text = f"-{version}"
         near = [name for name in names if text in name and _is_of(version, name, or_egg=True)]

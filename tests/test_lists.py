@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pypi_simple import PYPI_SIMPLE_ENDPOINT
+from samples import ARM, X86, pin
+from simple_index import Answer, SimpleIndex
+
+from wheelbuilder.errors import ConfigurationError, UnreachableError
+from wheelbuilder.inputs.images import Catalogue, default_path
+from wheelbuilder.inputs.lists import RequirementsList, read_list
+
+ROOT = Path(__file__).parent.parent
+HEAD = 'targets = ["cp311-manylinux_2_36_x86_64"]\n'
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    return Catalogue.read(default_path())
+
+
+def read(folder: Path, catalogue: Catalogue, text: str) -> RequirementsList:
+    (folder / "pins.txt").write_text("six===1.17.0\nPyYAML===6.0.3\n")
+    (folder / "small.toml").write_text(HEAD + text)
+    return read_list(folder / "small.toml", catalogue)
+
+
+def test_defaults(tmp_path: Path, catalogue: Catalogue) -> None:
+    listed = read(tmp_path, catalogue, 'branches.main = "pins.txt"\n')
+    assert (listed.name, listed.channel, listed.upstream) == ("small", "small", PYPI_SIMPLE_ENDPOINT)
+    assert listed.targets == (X86,)
+    assert listed.targets[0].full_version == "3.11.2"
+    assert [str(pin) for pin in listed.branches[0].pins] == ["six===1.17.0", "pyyaml===6.0.3"]
+    assert str(listed.branches[0].pins[0].origin) == f"{tmp_path / 'pins.txt'}:1"
+    assert (listed.build_constraints, listed.only) == ((), None)
+
+
+def test_everything(tmp_path: Path, catalogue: Catalogue) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "six.toml").write_text('imports = ["six"]\nlimits.memory = "1G"\n')
+    (tmp_path / "build.txt").write_text("# why\nwheel<1  # comment\n\n")
+    (tmp_path / "none.txt").write_text("# none\n")
+    listed = read(
+        tmp_path,
+        catalogue,
+        """
+name = "all"
+channel = "stable"
+upstream = "https://index.example.org/simple"
+pins = ["pyyaml"]
+recipes = "own"
+build-constraints = ["setuptools<80"]
+build-constraints-file = "build.txt"
+limits = { timeout = "20m", memory = "4G", jobs = 2 }
+[branches]
+main = "pins.txt"
+empty = { path = "none.txt", allow-empty = true }
+""",
+    )
+    assert (listed.name, listed.channel, listed.only) == ("all", "stable", frozenset({"pyyaml"}))
+    assert listed.upstream == "https://index.example.org/simple"
+    assert listed.build_constraints == ("setuptools<80", "wheel<1")
+    assert [branch.branch for branch in listed.branches] == ["main", "empty"]
+    recipe = listed.recipes.for_pin(pin("six===1.17.0"))
+    assert (recipe.limits.timeout, recipe.limits.memory, recipe.limits.jobs) == (1200.0, 2**30, 2)
+
+
+def test_a_branch_from_a_url(tmp_path: Path, catalogue: Catalogue) -> None:
+    with SimpleIndex() as server:
+        server.serve("pins", Answer(body=b"six===1.17.0\n", content_type="text/plain"))
+        listed = read(tmp_path, catalogue, f'branches.main = "{server.url}pins/"\n')
+        assert str(listed.branches[0].pins[0].origin) == f"{server.url}pins/:1"
+        with pytest.raises(
+            UnreachableError, match=f"{server.url}none/ cannot be read: .* answers 404 Not Found"
+        ):
+            read(tmp_path, catalogue, f'branches.main = "{server.url}none/"\n')
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "'branches' names no constraints file"),
+        ('branches.main = "none.txt"', r"branches\.main: 'path' = .*none\.txt cannot be read: No such file"),
+        ("branches.main = 3", "branches: 'main' must be a path, a URL or a table"),
+        ('branches.main = { path = "pins.txt", url = "x" }', "either a 'path' or a 'url'"),
+        ('branches.main = { paht = "pins.txt" }', "the key 'paht' is not known"),
+        ('branches.main = "pins.txt"\nchannel = "Big One"', "'channel' = 'Big One' must be lower-case"),
+        ('branches.main = "pins.txt"\nchanel = "x"', "the key 'chanel' is not known"),
+        ('branches.main = "pins.txt"\nbuild-constraints = ["<"]', r"'build-constraints\[0\]' = '<'"),
+        ('branches.main = "pins.txt"\nrecipes = "none"', "'recipes' names .*none, which is no folder"),
+        ('branches.main = "pins.txt"\npins = ["sixx"]', "'pins' names sixx, which no branch pins"),
+        ('branches.main = "pins.txt"\nlimits.jobs = true', "limits: 'jobs' must be a whole number"),
+    ],
+)
+def test_a_mistake_names_file_and_key(
+    tmp_path: Path, catalogue: Catalogue, text: str, complaint: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=complaint) as error:
+        read(tmp_path, catalogue, text)
+    assert str(tmp_path) in error.value.message
+
+
+def test_an_unknown_target_names_those_there_are(tmp_path: Path, catalogue: Catalogue) -> None:
+    path = tmp_path / "list.toml"
+    path.write_text('targets = ["cp311-manylinux_2_1_x86_64"]\nbranches.main = "x"\n')
+    with pytest.raises(ConfigurationError, match="serves the target 'cp311-manylinux_2_1_x86_64'") as error:
+        read_list(path, catalogue)
+    assert "cp311-manylinux_2_36_aarch64" in error.value.hint
+
+
+def test_the_demo_list(catalogue: Catalogue) -> None:
+    listed = read_list(ROOT / "requirements-lists" / "demo.toml", catalogue, strict=True)
+    assert (listed.channel, listed.targets) == ("demo", (X86, ARM))
+    pins = {pin.name: str(pin) for pin in listed.branches[0].pins}
+    for text in ("netifaces===0.11.0", "python-ldap===3.4.7", "jsonpath-rw===1.4.0", "pyyaml===6.0.3"):
+        assert text in pins.values()
+    assert "libldap-dev" in listed.recipes.for_pin(pin("python-ldap===3.4.7")).deb

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from samples import pin
+
+from wheelbuilder.errors import ConfigurationError
+from wheelbuilder.inputs.recipes import Graft, Limits, Native, Recipe, Recipes
+
+FULL = """\
+environment = { CFLAGS = "-O2" }
+build-requires = ["cython<3"]
+imports = ["ldap"]
+native = "optional"
+allow-network-attempt = true
+patches = [{ file = "fix.patch", status = "not submitted: local only" }]
+known-failure = { reason = "needs a newer librdkafka", expires = 2027-01-31 }
+config-settings = { "--global-option" = ["a", "b"], plain = "c" }
+limits = { timeout = "2h", memory = "8G", jobs = 1 }
+repair = { graft = "refuse", exclude = ["libcrypto.so.*"] }
+system-packages = { deb = ["libldap-dev"], rpm = ["openldap-devel"] }
+
+[[versions]]
+range = ">=3"
+environment = { LDFLAGS = "-s" }
+system-packages.deb = ["libsasl2-dev"]
+imports = ["_ldap"]
+native = "required"
+repair.exclude = ["libssl.so.*"]
+limits.jobs = 4
+"""
+
+
+def read(folder: Path, text: str, name: str = "python-ldap", **patches: str) -> Recipes:
+    (folder / f"{name}.toml").write_text(text)
+    for stem, diff in patches.items():
+        (folder / f"{stem}.patch").write_text(diff)
+    return Recipes.read(folder)
+
+
+def test_every_key(tmp_path: Path) -> None:
+    recipe = read(tmp_path, FULL, fix="--- a\n").for_pin(pin("Python_LDAP===2.9"))
+    assert (recipe.project, recipe.deb, recipe.rpm) == ("python-ldap", ("libldap-dev",), ("openldap-devel",))
+    assert (recipe.environment, recipe.build_requires) == ({"CFLAGS": "-O2"}, ("cython<3",))
+    assert recipe.config_settings == {"--global-option": ("a", "b"), "plain": "c"}
+    assert (recipe.imports, recipe.native, recipe.allow_network_attempt) == (("ldap",), Native.OPTIONAL, True)
+    assert (recipe.repair.graft, recipe.repair.exclude) == (Graft.REFUSE, ("libcrypto.so.*",))
+    assert recipe.limits == Limits(timeout=7200.0, memory=8 * 2**30, jobs=1)
+    (patch,) = recipe.patches
+    assert (patch.name, patch.text, patch.status) == ("fix.patch", "--- a\n", "not submitted: local only")
+    assert recipe.known_failure
+    assert recipe.known_failure.expires == date(2027, 1, 31)
+
+
+def test_a_version_range_extends_arrays_and_tables_and_replaces_the_rest(tmp_path: Path) -> None:
+    recipe = read(tmp_path, FULL, fix="").for_pin(pin("python-ldap===3.4.7"))
+    assert recipe.deb == ("libldap-dev", "libsasl2-dev")
+    assert recipe.rpm == ("openldap-devel",)
+    assert recipe.environment == {"CFLAGS": "-O2", "LDFLAGS": "-s"}
+    assert (recipe.imports, recipe.native) == (("_ldap",), Native.REQUIRED)
+    assert (recipe.repair.graft, recipe.repair.exclude) == (Graft.REFUSE, ("libcrypto.so.*", "libssl.so.*"))
+    assert recipe.limits == Limits(timeout=7200.0, memory=8 * 2**30, jobs=4)
+
+
+def test_a_range_takes_pre_releases(tmp_path: Path) -> None:
+    recipes = read(tmp_path, '[[versions]]\nrange = ">=3"\nimports = ["x"]\n')
+    assert recipes.for_pin(pin("python-ldap===3.1b1")).imports == ("x",)
+    assert recipes.for_pin(pin("python-ldap===2.0")).imports is None
+
+
+def test_no_recipe_is_the_empty_recipe_under_the_lists_limits(tmp_path: Path) -> None:
+    assert Recipes.read(tmp_path / "none").for_pin(pin("six===1")) == Recipe(project=pin("six===1").name)
+    limits = Limits(timeout=60.0)
+    assert Recipes.read(tmp_path, limits).for_pin(pin("six===1")).limits == limits
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("import = []", "the key 'import' is not known"),
+        ("native = 'maybe'", "'native' = 'maybe' cannot be read"),
+        ("limits = { timeout = '5' }", "limits: 'timeout' = '5' cannot be read: write it like 90s"),
+        ("limits = { time = '5m' }", "limits: the key 'time' is not known"),
+        ("build-requires = ['a b']", r"'build-requires\[0\]' = 'a b' is not a requirement"),
+        ("patches = [{ file = 'none.patch', status = 'x' }]", r"patches\[0\]: 'file' cannot be read"),
+        ("known-failure = { reason = 'x' }", "known-failure: the key 'expires' is missing"),
+        ("known-failure = { reason = 'x', expires = 'soon' }", "known-failure: 'expires' must be"),
+        ("repair = { grafts = 'refuse' }", "repair: the key 'grafts' is not known"),
+        ("environment = { A = 1 }", r"'environment\.A' must be a string"),
+        ("[[versions]]\nimports = []", r"versions\[0\]: the key 'range' is missing"),
+        (
+            "[[versions]]\nrange = 'new'",
+            r"versions\[0\]: 'range' = 'new' cannot be read: write a version range",
+        ),
+        ("[[versions]]\nrange = '>1'\nversions = []", r"versions\[0\]: the key 'versions' is not known"),
+    ],
+)
+def test_a_mistake_names_file_and_key(tmp_path: Path, text: str, complaint: str) -> None:
+    with pytest.raises(ConfigurationError, match=complaint) as error:
+        read(tmp_path, text)
+    assert "python-ldap.toml" in error.value.message
+
+
+def test_the_file_is_named_after_the_project(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"Python_LDAP\.toml") as error:
+        read(tmp_path, "", name="Python_LDAP")
+    assert error.value.hint == "Rename it to python-ldap.toml."

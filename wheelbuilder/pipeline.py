@@ -98,14 +98,13 @@ def run(request: Request, watch: Watch) -> Run:
     try:
         if request.plan.builds:
             with _site(request) as site:
-                for outcome in _build(request, site, watch):
-                    ledger.add(outcome)
+                _build_all(request, site, ledger)
+        else:
+            ledger.flush()
     except KeyboardInterrupt:
         raise InterruptedRunError(
             "The run was interrupted; what was finished is published.", "Run again to continue."
         ) from None
-    finally:
-        ledger.flush()
     return _conclude(request, ledger, started, time.monotonic() - clock)
 
 
@@ -175,6 +174,14 @@ def _conclude(request: Request, ledger: _Ledger, started: datetime, seconds: flo
         document=document,
         key=key,
     )
+
+
+def _build_all(request: Request, site: Site, ledger: _Ledger) -> None:
+    try:
+        for outcome in _build(request, site, ledger.watch):
+            ledger.add(outcome)
+    finally:
+        ledger.flush()  # while the wheels are still on this disk
 
 
 def _build(request: Request, site: Site, watch: Watch) -> Iterator[Outcome]:

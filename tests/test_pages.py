@@ -19,7 +19,7 @@ BASE = "https://mirror.example.org/prefix/channels/stable/simple/foo/"
 
 
 def ours(filename: str = "foo-1.0-py3-none-any.whl", **values: Any) -> MirrorFile:
-    usual = {
+    usual: dict[str, Any] = {
         "sha256": "a" * 64,
         "size": 10,
         "metadata_sha256": "b" * 64,
@@ -29,7 +29,7 @@ def ours(filename: str = "foo-1.0-py3-none-any.whl", **values: Any) -> MirrorFil
 
 
 def theirs(filename: str = "foo-1.0.tar.gz", **values: Any) -> IndexFile:
-    usual = {"url": f"https://up.example.org/x/{filename}", "sha256": "c" * 64}
+    usual: dict[str, Any] = {"url": f"https://up.example.org/x/{filename}", "sha256": "c" * 64}
     return IndexFile(filename=filename, **(usual | values))
 
 

@@ -41,14 +41,16 @@ def store(tmp_path: Path) -> DirectoryStore:
     return DirectoryStore(tmp_path / "store")
 
 
+@pytest.fixture(autouse=True)
+def no_power_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare the wait for disks: what a dead process wrote, unlike a dead machine, the kernel still has."""
+    monkeypatch.setattr("os.fsync", lambda _: None)
+
+
 @pytest.fixture
 def one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the operations of a store come in the same order every time, so that each can be the last.
-
-    A dead process, unlike a dead machine, leaves what it wrote in the kernel's care: no need to wait for disks.
-    """
+    """Make the operations of a store come in the same order every time, so that each can be the last."""
     monkeypatch.setattr("wheelbuilder.mirror.store.WORKERS", 1)
-    monkeypatch.setattr("os.fsync", lambda _: None)
 
 
 @pytest.fixture
@@ -288,7 +290,7 @@ class TestRefusal:
 
 class TestReadWheel:
     def test_metadata_is_taken_byte_for_byte(self, tmp_path: Path) -> None:
-        raw = b"Metadata-Version: 2.1\r\nName: foo\r\nVersion: 1.0\r\nRequires-Python: >=3.9\r\nX: \xff\r\n\r\nbody"
+        raw = b"Metadata-Version: 2.1\r\nName: foo\r\nVersion: 1.0\r\nRequires-Python: >=3.9\r\nX: \xff\r\n"
         wheel = read_wheel(make_wheel(tmp_path, "foo", metadata=raw))
         assert wheel.metadata == raw and wheel.requires_python == ">=3.9"
 

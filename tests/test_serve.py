@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 import requests
@@ -189,10 +189,7 @@ def test_an_unchanged_page_is_not_sent_again(base: str, root: Path) -> None:
 
 
 def wheel_url(base: str) -> str:
-    url: str = requests.compat.urljoin(  # type: ignore[attr-defined]
-        f"{base}simple/foo-bar/", get(f"{base}json/foo-bar/").json()["files"][0]["url"]
-    )
-    return url
+    return urljoin(f"{base}simple/foo-bar/", get(f"{base}json/foo-bar/").json()["files"][0]["url"])
 
 
 def test_blobs_are_for_ever_and_the_head_is_never_kept(base: str) -> None:

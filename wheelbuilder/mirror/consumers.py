@@ -113,8 +113,8 @@ def _poetry(index: str, kind: Kind) -> str:
         return _text([why, *source, 'priority = "primary"'])
     return _text(
         [
-            "# pyproject.toml: Poetry takes all files of a project from one source, so each project that this",
-            "# view has must name it; the whole view needs no such lines.",
+            "# pyproject.toml: Poetry takes all files of a project from one source, so each project that",
+            "# this view has must name it; the whole view needs no such lines.",
             *source,
             'priority = "explicit"',
             "",

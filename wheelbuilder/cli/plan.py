@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
@@ -21,9 +20,9 @@ from wheelbuilder.cli.tables import plan_document, print_plan
 
 @click.command(name="plan")
 @planning_options
-@click.option("--store", type=click.Path(path_type=Path), help="The directory that holds the mirror.")
+@click.option("--store", help="The mirror, to count what it has: the path of a directory.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
-def command(store: Path | None, as_json: bool, **options: Any) -> None:
+def command(store: str | None, as_json: bool, **options: Any) -> None:
     """Say what would be built for LIST, and why; change nothing."""
     chosen = Chosen(**options)
     catalogue, listed = read_inputs(chosen)

@@ -17,7 +17,7 @@ from wheelbuilder.inputs.http import cache_folder
 from wheelbuilder.inputs.images import Catalogue, default_path
 from wheelbuilder.inputs.lists import RequirementsList, read_list
 from wheelbuilder.mirror.read import contents
-from wheelbuilder.mirror.store import DirectoryStore
+from wheelbuilder.mirror.store import open_store
 from wheelbuilder.plan.draft import draft
 from wheelbuilder.plan.plans import MirrorFiles, Plan
 from wheelbuilder.plan.upstream import UpstreamIndex
@@ -59,9 +59,9 @@ def read_inputs(chosen: Chosen) -> tuple[Catalogue, RequirementsList]:
     return catalogue, read_list(chosen.list_path, catalogue, strict=chosen.strict)
 
 
-def published(store: Path | None, channel: str) -> MirrorFiles:
-    """Return what the channel of a directory store serves; nothing where there is no store."""
-    return contents(DirectoryStore(store), channel).projects if store and store.is_dir() else {}
+def published(store: str | None, channel: str) -> MirrorFiles:
+    """Return what the channel of a store serves; nothing where no store is named or nothing was published."""
+    return contents(open_store(store), channel).projects if store else {}
 
 
 def upstream_index(chosen: Chosen, listed: RequirementsList) -> UpstreamIndex:

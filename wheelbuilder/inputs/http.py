@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import nullcontext
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from cachecontrol import CacheControlAdapter
@@ -58,7 +59,21 @@ def fetch_text(url: str) -> str:
 
 def unreachable(url: str, error: Exception) -> UnreachableError:
     """Return the one error for an address that does not answer as it should."""
-    return UnreachableError(f"{url} cannot be read: {_reason(error)}.", "Check the address and the network.")
+    return UnreachableError(
+        f"{shown(url)} cannot be read: {_reason(error)}.", "Check the address and the network."
+    )
+
+
+def is_address(text: str) -> bool:
+    """Say whether a text is the address of something on the web."""
+    parts = urlsplit(text)
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def shown(url: str) -> str:
+    """Return an address for messages and records: without a user's name and password."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def cache_folder() -> Path:

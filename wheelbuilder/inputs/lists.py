@@ -12,7 +12,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from wheelbuilder.errors import ConfigurationError
-from wheelbuilder.inputs.http import fetch_text
+from wheelbuilder.inputs.http import fetch_text, is_address, shown
 from wheelbuilder.inputs.images import Catalogue
 from wheelbuilder.inputs.pins import Constraints, parse_constraints
 from wheelbuilder.inputs.recipes import Recipes, limits, requirements
@@ -60,7 +60,7 @@ def read_list(
         branches=tuple(_branch(*branch, folder, strict, fetch) for branch in _branches(table)),
         build_constraints=_build_constraints(table, folder),
         recipes=_recipes(table, folder),
-        upstream=table.get("upstream", str, PYPI_SIMPLE_ENDPOINT),
+        upstream=_upstream(table),
         only=frozenset(map(canonicalize_name, only)) or None,
     )
     table.done()
@@ -73,6 +73,15 @@ def _channel(table: Table, name: str) -> str:
     if not CHANNEL.fullmatch(channel):
         raise table.error("channel", f"= {channel!r} must be lower-case letters, digits, '.', '_' and '-'")
     return channel
+
+
+def _upstream(table: Table) -> str:
+    url = table.get("upstream", str, PYPI_SIMPLE_ENDPOINT)
+    if not is_address(url):
+        raise table.error(
+            "upstream", f"= {url!r} is not an address", "Write https://index.example.org/simple/."
+        )
+    return url
 
 
 def _targets(table: Table, catalogue: Catalogue) -> tuple[Target, ...]:
@@ -96,7 +105,7 @@ def _branches(table: Table) -> list[tuple[str, Table]]:
 def _branch_settings(below: Table, name: str, value: object) -> Table:
     where = f"{below.where}.{name}"
     if isinstance(value, str):
-        return Table({"url" if _is_url(value) else "path": value}, where)
+        return Table({"url" if is_address(value) else "path": value}, where)
     if not isinstance(value, dict):
         raise below.error(name, f"must be a path, a URL or a table, not {value!r}")
     return Table(value, where)
@@ -111,7 +120,7 @@ def _branch(
     if (path is None) == (url is None):
         raise ConfigurationError(f"{settings.where}: a branch has either a 'path' or a 'url'.")
     if url is not None:
-        text, file = fetch(url), url
+        text, file = fetch(url), shown(url)
     else:
         text, file = _read_text(settings, "path", folder / str(path)), str(folder / str(path))
     return parse_constraints(text, name, file=file, strict=strict, allow_empty=allow_empty)
@@ -149,7 +158,3 @@ def _read_text(table: Table, key: str, path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason: Any = getattr(error, "strerror", None) or error
         raise table.error(key, f"= {path} cannot be read: {reason}", "Check the path.") from None
-
-
-def _is_url(text: str) -> bool:
-    return text.startswith(("http://", "https://"))

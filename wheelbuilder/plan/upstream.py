@@ -24,8 +24,8 @@ from pypi_simple import (
     UnsupportedRepoVersionError,
 )
 
-from wheelbuilder.errors import UnreachableError
-from wheelbuilder.inputs.http import BACK_OFF, TIMEOUT, bound, session, unreachable
+from wheelbuilder.errors import ConfigurationError, UnreachableError
+from wheelbuilder.inputs.http import BACK_OFF, TIMEOUT, bound, is_address, session, shown, unreachable
 from wheelbuilder.plan.files import IndexFile, parse_filename
 
 JSON = "application/vnd.pypi.simple.v1+json"
@@ -43,6 +43,10 @@ class UpstreamIndex:
     """An index that speaks the simple API. `cache` holds its pages; they are revalidated (RFC 9111)."""
 
     def __init__(self, url: str, cache: Path | None = None, *, back_off: float = BACK_OFF) -> None:
+        if not is_address(url):
+            raise ConfigurationError(
+                f"{url!r} is not the address of an index.", "Write it like https://index.example.org/simple/."
+            )
         self.url = url.rstrip("/") + "/"
         made = session(cache=cache, connections=CONNECTIONS, back_off=back_off)
         self._session = bound(made, self.url)
@@ -81,7 +85,7 @@ class UpstreamIndex:
             return tuple(map(_index_file, _packages(page, name, versions)))
         except (ValueError, KeyError, TypeError, AttributeError, UnsupportedRepoVersionError) as error:
             raise UnreachableError(
-                f"{url} is not a page of the simple API: {_complaint(error)}.",
+                f"{shown(url)} is not a page of the simple API: {_complaint(error)}.",
                 "Check the index's address; it must be the root of a simple index (PEP 503, PEP 691).",
             ) from None
 

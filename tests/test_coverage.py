@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from datetime import date
+
+from packaging.utils import canonicalize_name
+from samples import X86, file, files, simple_key
+
+from wheelbuilder.inputs.pins import parse_constraints
+from wheelbuilder.inputs.recipes import KnownFailure, Recipe
+from wheelbuilder.inputs.wanted import pins_for
+from wheelbuilder.plan.coverage import Coverage, coverage
+from wheelbuilder.plan.plans import MirrorFiles, make_plan
+
+A = canonicalize_name("a")
+TODAY = date(2026, 11, 23)
+
+
+def covered(published: MirrorFiles, recipe: Recipe) -> Coverage:
+    wanted = pins_for([parse_constraints("a===1.0\nb===1\n", "main")], X86)
+    upstream = {A: files("a-1.0.tar.gz"), canonicalize_name("b"): files("b-1-py3-none-any.whl")}
+    plan = make_plan(
+        (wanted,),
+        mirror={},
+        upstream=upstream,
+        recipe_for=lambda _pin: recipe,
+        key_of=simple_key,
+        today=TODAY,
+    )
+    (found,) = coverage(plan, published)
+    return found
+
+
+def test_nothing_would_be_compiled() -> None:
+    found = covered({A: files("a-1.0-py3-none-any.whl")}, Recipe(project=A))
+    assert found.complete
+    assert found.line == "cp311-manylinux_2_36_x86_64: 2 pins, nothing would be compiled"
+
+
+def test_a_wheel_for_others_does_not_cover() -> None:
+    for name in (
+        "a-1.0-cp311-cp311-manylinux_2_36_aarch64.whl",
+        "a-1.0-cp311-cp311-linux_x86_64.whl",
+        "a-1.1-py3-none-any.whl",
+    ):
+        found = covered({A: (file(name),)}, Recipe(project=A))
+        assert found.line.endswith("1 of 2 would be compiled: a (upstream has an sdist only)")
+
+
+def test_a_known_failure_would_still_be_compiled_by_a_consumer() -> None:
+    failing = Recipe(project=A, known_failure=KnownFailure(reason="old NSS", expires=TODAY))
+    found = covered({}, failing)
+    assert [gap.reason for gap in found.compiled] == ["known failure until 2026-11-23: old NSS"]
+    assert found.missing == ()

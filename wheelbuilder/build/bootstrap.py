@@ -13,6 +13,7 @@ from pathlib import Path
 
 from wheelbuilder.build import process
 from wheelbuilder.build.alternatives import alternatives, make_links
+from wheelbuilder.build.bytecode import compile_tree
 from wheelbuilder.errors import ConfigurationError, UnreachableError
 from wheelbuilder.inputs.images import Root
 
@@ -156,6 +157,14 @@ def _cache_libraries(root: Root, folder: Path) -> None:
     made.unlink()
 
 
+def _compile_modules(_: Root, folder: Path) -> None:
+    for place in (folder / "usr/lib").glob("python3.*"):
+        minor = place.name.removeprefix("python3.")
+        if minor.isdigit():
+            for modules in (place, folder / "usr/lib/python3/dist-packages"):
+                compile_tree(modules, (3, int(minor)), f"/{modules.relative_to(folder)}")
+
+
 STEPS: tuple[Callable[[Root, Path], None], ...] = (
     _name_accounts,
     _link_alternatives,
@@ -165,4 +174,5 @@ STEPS: tuple[Callable[[Root, Path], None], ...] = (
     _allow_pip,
     _remove_unused,
     _cache_libraries,
+    _compile_modules,
 )

@@ -17,11 +17,12 @@ from installer.destinations import SchemeDictionaryDestination
 from installer.exceptions import InstallerError
 from installer.sources import WheelFile
 
+from wheelbuilder.build.bytecode import compile_tree
 from wheelbuilder.build.outcomes import FailureClass, StepFailedError
 from wheelbuilder.inputs.images import Interpreter
 from wheelbuilder.inputs.targets import Target
 
-LAYOUT = 1  # raised when what is written for the same wheels changes
+LAYOUT = 2  # raised when what is written for the same wheels changes
 
 
 def make(
@@ -70,6 +71,7 @@ def _write(
     )
     for wheel in wheels:
         _install(wheel, folder, site, version, f"{inside}/bin/python")
+    compile_tree(site, target.python, f"{inside}/{site.relative_to(folder)}")
 
 
 def _install(wheel: Path, folder: Path, site: Path, version: str, python: str) -> None:

@@ -28,6 +28,7 @@ WRAPPER = (
 )
 # Counters that move when something asks for an address beyond loopback, or for a name server.
 ATTEMPTS = (("Ip", "OutNoRoutes"), ("Udp", "NoPorts"), ("Ip6OutNoRoutes", ""), ("Udp6NoPorts", ""))
+MOST_READ = 16 << 20  # bytes of a file that foreign code wrote and the host reads at once
 ConfigSettings = Mapping[str, str | Sequence[str]]
 
 
@@ -80,6 +81,7 @@ def build_wheel(workshop: Workshop, settings: ConfigSettings) -> None:
 def _called(
     workshop: Workshop, doing: str, call: Callable[[ProjectBuilder], tuple[str, ...]]
 ) -> tuple[str, ...]:
+    _refuse_special(workshop.source / "pyproject.toml")
     runner = _Runner(workshop)
     builder = ProjectBuilder(workshop.source, f"{ENVIRONMENT}/bin/python", runner)
     failure: StepFailedError | None = None
@@ -160,16 +162,25 @@ class _Runner:
 
 def _tidy(answer: Path) -> None:
     """Drop the warnings from a hook's answer: the log has them, and the front end would print them."""
-    if answer.is_symlink():  # foreign code wrote it: a link would make us read a file of the host
-        raise StepFailedError(FailureClass.BACKEND, "the backend left a link in place of its answer")
+    _refuse_special(answer)
     if answer.exists():
         told = json.loads(answer.read_text())
         told.pop("warnings", None)
         answer.write_text(json.dumps(told))
 
 
+def _refuse_special(path: Path) -> None:
+    """Refuse what foreign code may have put where we read: a link to a file of the host, a pipe, a flood."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise StepFailedError(
+            FailureClass.BACKEND, f"the backend left something other than a file at {path.name}"
+        )
+    if path.exists() and path.stat().st_size > MOST_READ:
+        raise StepFailedError(FailureClass.BACKEND, f"the backend left a {path.name} of more than 16 MiB")
+
+
 def _attempted(counters: Path) -> bool:
-    if counters.is_symlink() or not counters.is_file():
+    if counters.is_symlink() or not counters.is_file() or counters.stat().st_size > MOST_READ:
         return False
     rows = [line.split() for line in counters.read_text(errors="replace").splitlines() if line.strip()]
     values: dict[tuple[str, str], str] = {}
@@ -183,7 +194,7 @@ def _attempted(counters: Path) -> bool:
 
 
 def _failure(workshop: Workshop, doing: str, error: Exception) -> StepFailedError:
-    text = _text(workshop.log)
+    text = failures.read(workshop.log)
     lines = failures.useful_lines(text)
     done = error.exit if isinstance(error, _HookFailedError) else None
     if done and done.timed_out:
@@ -215,9 +226,5 @@ def _network_failure(doing: str, log: Path) -> StepFailedError:
         FailureClass.NETWORK_ATTEMPT,
         f"{doing}, it tried to reach the network, which is off",
         "Name what it fetches in build-requires or system-packages, or set allow-network-attempt.",
-        failures.useful_lines(_text(log)),
+        failures.useful_lines(failures.read(log)),
     )
-
-
-def _text(log: Path) -> str:
-    return log.read_text(errors="replace") if log.exists() else ""

@@ -88,7 +88,10 @@ class _Job:
     bench: Bench = field(init=False)
 
     def __post_init__(self) -> None:
-        self.bench = Bench.lay_out(self.site.scratch / self.build.key[:24])
+        self.bench = Bench.lay_out(
+            # A build requirement may be a pin too, and be built at the same time for its own sake.
+            self.site.scratch / f"{self.build.key[:24]}-{len(self.waiting)}"
+        )
 
     def failed(self, error: StepFailedError) -> Failed:
         """Return the outcome of the step that just ended."""
@@ -273,7 +276,7 @@ class _Job:
                 wheel=wheel,
                 dependencies=prerequisites.wheels(files, site),
                 requirement=f"{build.pin.name}=={build.pin.version}",
-                modules=build.recipe.imports or facts.top_level,
+                modules=facts.top_level if build.recipe.imports is None else build.recipe.imports,
                 partial=partial,
             ),
             engine=site.engine,

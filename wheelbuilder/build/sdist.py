@@ -5,12 +5,15 @@ from __future__ import annotations
 import calendar
 import hashlib
 import os
+import re
 import shutil
 import stat
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
+from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 
 import requests
@@ -22,9 +25,20 @@ from wheelbuilder.plan.files import IndexFile
 
 CHUNK = 1 << 20  # bytes
 CONNECT_AND_READ = (15.0, 120.0)  # seconds
-ATTEMPTS = 4
+ATTEMPTS = 4  # for bodies that break off, which the session's own retries do not see
 MOST_BYTES = 4 << 30  # what an sdist may hold when unpacked
 MOST_MEMBERS = 200_000
+EARLIEST, LATEST = (
+    315_619_200,
+    4_354_732_800,
+)  # 1980-01-02 and 2107-12-31: what zip can hold, in every time zone
+SHA256 = re.compile(r"[0-9a-f]{64}")
+# As it is: bytes that a server calls compressed would be unpacked before they are compared with the digest.
+HEADERS = {"Accept-Encoding": "identity"}
+UNREADABLE = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError, OSError),
+    *(ValueError, KeyError, RuntimeError),  # no such link target; encrypted; compressed in an unknown way
+)
 
 
 def fetch(file: IndexFile, folder: Path, session: requests.Session) -> Path:
@@ -33,6 +47,11 @@ def fetch(file: IndexFile, folder: Path, session: requests.Session) -> Path:
     Raises StepFailedError: BAD_DIGEST if the bytes are not what the index says, NO_SOURCE if they
     cannot be had.
     """
+    if not SHA256.fullmatch(file.sha256) or PurePosixPath(file.filename).name != file.filename:
+        raise StepFailedError(
+            FailureClass.BAD_DIGEST,
+            f"{file.filename!r} with the digest {file.sha256!r} is no file name and no SHA-256.",
+        )
     place = folder / file.sha256 / file.filename
     if place.exists():
         return place
@@ -60,10 +79,10 @@ def unpack(archive: Path, folder: Path) -> Path:
             _unpack_zip(archive, folder)
         else:
             _unpack_tar(archive, folder)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+    except UNREADABLE as error:
         raise StepFailedError(FailureClass.UNPACK, f"{archive.name} cannot be unpacked: {error}") from None
     tops = sorted(folder.iterdir())
-    if len(tops) != 1 or not tops[0].is_dir():
+    if len(tops) != 1 or tops[0].is_symlink() or not tops[0].is_dir():
         raise StepFailedError(
             FailureClass.UNPACK, f"{archive.name} must hold one folder, not {len(tops)} entries."
         )
@@ -93,29 +112,34 @@ def give(folder: Path, user: int) -> None:
 
 
 def newest_time(archive: Path) -> int:
-    """Return an sdist's SOURCE_DATE_EPOCH: its newest member's time in seconds, not before 1980."""
+    """Return an sdist's SOURCE_DATE_EPOCH: its newest member's time in seconds, as far as zip can hold it."""
     if archive.name.endswith(".zip"):
         with zipfile.ZipFile(archive) as opened:
             times = [_zip_seconds(info) for info in opened.infolist()]
     else:
         with tarfile.open(archive) as opened_tar:
             times = [int(member.mtime) for member in opened_tar]
-    return max([*times, 315_619_200])  # 1980-01-02, in every time zone
+    return min(max([*times, EARLIEST]), LATEST)
 
 
 def _zip_seconds(info: zipfile.ZipInfo) -> int:
-    return calendar.timegm((*info.date_time, 0, 0, 0))
+    try:
+        return calendar.timegm((*info.date_time, 0, 0, 0))
+    except ValueError:  # month 0, day 0: a zip without times
+        return EARLIEST
 
 
 def _download(file: IndexFile, place: Path, session: requests.Session) -> Path:
     digest = hashlib.sha256()
     with tempfile.NamedTemporaryFile(dir=place.parent, delete=False) as partial:
         try:
-            with session.get(file.url, stream=True, timeout=CONNECT_AND_READ) as response:
+            with session.get(file.url, stream=True, timeout=CONNECT_AND_READ, headers=HEADERS) as response:
                 response.raise_for_status()
                 for chunk in response.iter_content(CHUNK):
                     digest.update(chunk)
                     partial.write(chunk)
+                    if partial.tell() > (file.size or MOST_BYTES):
+                        break  # an endless body must not fill the disk; the digest will not match
             partial.close()
             if digest.hexdigest() != file.sha256:
                 raise StepFailedError(
@@ -133,8 +157,8 @@ def _download(file: IndexFile, place: Path, session: requests.Session) -> Path:
 
 
 def _can_heal(error: Exception) -> bool:
-    response = getattr(error, "response", None)
-    return response is None or response.status_code >= 500 or response.status_code == 429
+    # What a status code or a refused connection says has been repeated by the session, with pauses.
+    return isinstance(error, requests.exceptions.ChunkedEncodingError)
 
 
 def _words(error: Exception) -> str:
@@ -149,9 +173,16 @@ def _unpack_tar(archive: Path, folder: Path) -> None:
 
 def _limited(opened: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     total = 0
+    links: set[PurePosixPath] = set()
     for count, member in enumerate(opened, 1):
         total += member.size
         _refuse_excess(total, count)
+        path = PurePosixPath(member.name)
+        # Checks of where a link leads have been outwitted before; nothing honest is packed through one.
+        if not links.isdisjoint(path.parents) or (path in links and not member.issym()):
+            raise ValueError(f"the member {member.name!r} lies behind a link")
+        if member.issym():
+            links.add(path)
         yield member
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -40,9 +41,12 @@ class Site:
     _resolvers: dict[tuple[Target, bool], Resolver] = field(default_factory=dict)
 
     def wheelhouse(self, target: Target) -> Path:
-        """Return the folder of build requirements that were built here for a target."""
-        digest = self.catalogue.root(target, Role.BUILD).digest
-        folder = self.cache / "wheelhouse" / f"{target}-{digest[:16]}"
+        """Return the folder of build requirements that were built here for a target.
+
+        One for each root and index: what another index calls by the same name is another project.
+        """
+        origin = f"{self.catalogue.root(target, Role.BUILD).digest} {self.upstream.url}"
+        folder = self.cache / "wheelhouse" / f"{target}-{hashlib.sha256(origin.encode()).hexdigest()[:16]}"
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 

@@ -62,11 +62,11 @@ def run(
         memory=memory,
         log=log,
     )
-    text = log.read_text(errors="replace")
+    text = failures.read(log)
     answers = [line.removeprefix(ANSWER) for line in text.splitlines() if line.startswith(ANSWER)]
     if not done.ok or not answers:
         raise _unfinished(done, text, timeout)
-    broken = json.loads(answers[-1])
+    broken = _broken(answers[-1])
     own = {module.partition(".")[0] for module in trial.modules}
     blamed = {name: told for name, told in broken.items() if not _excused(told, own, partial=trial.partial)}
     if blamed:
@@ -77,6 +77,17 @@ def run(
             "If the module is not meant to be imported so, name others in `imports` of the recipe.",
             failures.useful_lines(text),
         )
+
+
+def _broken(answer: str) -> dict[str, dict[str, str | None]]:
+    """Read the answer; a module that printed one of its own at exit gets what it asked for."""
+    try:
+        read: dict[str, dict[str, str | None]] = json.loads(answer)
+        return {name: {"error": told["error"], "missing": told["missing"]} for name, told in read.items()}
+    except (ValueError, AttributeError, KeyError, TypeError):
+        raise StepFailedError(
+            FailureClass.IMPORT_FAILED, f"the trial's answer cannot be read: {answer[:200]}"
+        ) from None
 
 
 def _excused(told: dict[str, str | None], own: set[str], *, partial: bool) -> bool:

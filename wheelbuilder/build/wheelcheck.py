@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import re
 import stat
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
+from elftools.elf.enums import ENUM_E_MACHINE
 from installer.exceptions import InstallerError
 from installer.sources import WheelFile
 from packaging.metadata import parse_email
-from packaging.tags import parse_tag
+from packaging.tags import Tag, parse_tag
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
@@ -29,6 +30,10 @@ from wheelbuilder.inputs.targets import Target
 from wheelbuilder.plan.files import parse_filename, requires_python_accepts
 
 ELF_MAGIC = b"\x7fELF"
+ELF_HEADER = 20  # bytes, up to and with e_machine
+MACHINES = {value: name for name, value in ENUM_E_MACHINE.items() if isinstance(value, int)}
+MOST_METADATA = 64 << 20  # bytes of one member of .dist-info: these are read at once
+UNREADABLE = (*(zipfile.BadZipFile, zlib.error, NotImplementedError, OSError, EOFError, UnicodeDecodeError),)
 EXTENSION = re.compile(r"\.(?P<abi>cpython-[0-9]+[a-z]*)-(?P<triplet>[^/]+)\.so$")
 NATIVE_SOURCES = frozenset(
     (".c", ".cc", ".cpp", ".cxx", ".pyx", ".f", ".f90", ".f95", ".for", ".rs", ".cu", ".m", ".s")
@@ -60,7 +65,7 @@ def check(path: Path, pin: Pin, target: Target, arch: Architecture, *, repaired:
     try:
         with zipfile.ZipFile(path) as archive:
             return _check_open(archive, path, pin, target, arch, repaired=repaired)
-    except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise _failure([f"{path.name} is not a readable zip archive: {error}"]) from None
 
 
@@ -101,14 +106,14 @@ def one_wheel(folder: Path, pin: Pin) -> Path:
 def _check_open(
     archive: zipfile.ZipFile, path: Path, pin: Pin, target: Target, arch: Architecture, *, repaired: bool
 ) -> WheelFacts:
-    elf = dict(_elf_members(archive))
     # The structure first: what is wrong there makes the other questions meaningless.
-    if problems := [*_structure(archive), *_record(path)]:
+    if problems := [*_structure(archive)] or [*_record(path)]:
         raise _failure(problems)
-    metadata, _ = parse_email(_dist_info(archive, "METADATA"))
+    elf = dict(_elf_members(archive))
+    metadata, _ = parse_email(_text(archive, "METADATA"))
     problems = [
         *_identity(path, metadata.get("name", ""), metadata.get("version", ""), pin),
-        *_tags(path, _dist_info(archive, "WHEEL"), target, repaired=repaired),
+        *_tags(path, _text(archive, "WHEEL"), target, repaired=repaired),
         *_platform(path, pure=not elf),
         *_objects(elf, target, arch, stable_abi="-abi3-" in path.name),
         *_python(metadata.get("requires_python"), target),
@@ -146,6 +151,8 @@ def _structure(archive: zipfile.ZipFile) -> Iterator[str]:
             yield f"the member {name!r} is a symbolic link"
         if info.flag_bits & 0x1:
             yield f"the member {name!r} is encrypted"
+        if name.split("/", 1)[0].endswith(".dist-info") and info.file_size > MOST_METADATA:
+            yield f"the member {name!r} has {info.file_size} bytes"
 
 
 def _record(path: Path) -> Iterator[str]:
@@ -166,6 +173,13 @@ def _dist_info(archive: zipfile.ZipFile, name: str) -> bytes:
     return archive.read(member)
 
 
+def _text(archive: zipfile.ZipFile, name: str) -> str:
+    try:
+        return _dist_info(archive, name).decode()
+    except UnicodeDecodeError as error:
+        raise _failure([f"{name} is not UTF-8: {error}"]) from None
+
+
 def _identity(path: Path, name: str, version: str, pin: Pin) -> Iterator[str]:
     parsed = parse_filename(path.name)
     if parsed is None:
@@ -182,13 +196,13 @@ def _identity(path: Path, name: str, version: str, pin: Pin) -> Iterator[str]:
         yield f"it is version {version} (file {path.name}), not {pin.version}"
 
 
-def _tags(path: Path, wheel_file: bytes, target: Target, *, repaired: bool) -> Iterator[str]:
+def _tags(path: Path, wheel_file: str, target: Target, *, repaired: bool) -> Iterator[str]:
     parsed = parse_filename(path.name)
     if parsed is None:
         return
-    lines = wheel_file.decode(errors="replace").splitlines()
-    inner = {tag for line in lines if line.startswith("Tag:") for tag in parse_tag(line[4:].strip())}
-    if inner != parsed.tags:
+    lines = wheel_file.splitlines()
+    written = [line.removeprefix("Tag:").strip() for line in lines if line.startswith("Tag:")]
+    if {str(tag) for text in written for tag in _parsed_tag(text)} != {str(tag) for tag in parsed.tags}:
         yield "the tags in WHEEL are not those of the file name"
     if not any(line.startswith("Wheel-Version: 1.") for line in lines):
         yield "WHEEL has no Wheel-Version that installers know"
@@ -212,19 +226,26 @@ def _platform(path: Path, *, pure: bool) -> Iterator[str]:
         yield "it has a platform tag, but holds no native code"
 
 
+def _parsed_tag(text: str) -> frozenset[Tag]:
+    try:
+        return parse_tag(text)
+    except ValueError:
+        return frozenset()  # then the sets differ
+
+
 def _elf_members(archive: zipfile.ZipFile) -> Iterator[tuple[str, tuple[str, int, bool]]]:
     for info in archive.infolist():
-        if info.file_size < 64 or info.is_dir():
-            continue
         with archive.open(info) as member:
-            if member.read(4) != ELF_MAGIC:
-                continue
-            member.seek(0)
-            try:
-                elf = ELFFile(member)
-                yield info.filename, (elf["e_machine"], elf.elfclass, elf.little_endian)
-            except ELFError as error:
-                yield info.filename, (f"broken ELF: {error}", 0, False)
+            header = member.read(ELF_HEADER)
+        if header.startswith(ELF_MAGIC) and len(header) == ELF_HEADER:
+            yield info.filename, _machine(header)
+
+
+def _machine(header: bytes) -> tuple[str, int, bool]:
+    """Read e_machine, the class in bits and whether it is little-endian from an ELF header (System V ABI)."""
+    little_endian = header[5] != 2
+    (number,) = struct.unpack_from("<H" if little_endian else ">H", header, 18)
+    return MACHINES.get(number, f"machine {number}"), 64 if header[4] == 2 else 32, little_endian
 
 
 def _objects(

@@ -65,7 +65,7 @@ def snapshot(root: Path) -> dict[str, tuple[bytes, int]]:
 class Interfering:
     """A store that counts its operations and does something before, or after, one of them."""
 
-    def __init__(self, store: Store, at: int, action: Callable[[], None], *, after: bool = False) -> None:
+    def __init__(self, store: Store, at: int, action: Callable[[], object], *, after: bool = False) -> None:
         self.store = store
         self.at = at
         self.action = action
@@ -114,14 +114,14 @@ class Interfering:
             self.action()
 
 
-def in_child(action: Callable[[], None]) -> int:
+def in_child(action: Callable[[], object]) -> int:
     """Run something in a forked child and return how it ended; only its files survive it."""
     child = start_child(action)
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status)
 
 
-def start_child(action: Callable[[], None]) -> int:
+def start_child(action: Callable[[], object]) -> int:
     """Fork a child that does something, and return its process number."""
     child = os.fork()
     if child:

@@ -4,7 +4,9 @@ import os
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mirrors import (
@@ -95,7 +97,7 @@ class TestPublish:
 
     def test_a_run_without_changes_reads_two_objects(self, store: DirectoryStore, built: Path) -> None:
         put(store, *(wheel_change(built, name) for name in "abcdefgh"))
-        counting = Interfering(store, 0, lambda: None)
+        counting = Interfering(store, 0, nothing_at_all)
         put(counting)
         assert counting.calls == [
             ("get", "channels/stable/head.json"),
@@ -131,9 +133,19 @@ class TestPublish:
 
     def test_the_cost_is_of_what_changed(self, store: DirectoryStore, built: Path) -> None:
         put(store, *(wheel_change(built, f"p{number}") for number in range(30)))
-        counting = Interfering(store, 0, lambda: None)
+        counting = Interfering(store, 0, nothing_at_all)
         put(counting, wheel_change(built, "p7", "2.0"))
         assert len(counting.calls) <= 25, counting.calls
+
+    def test_a_cache_makes_a_run_with_nothing_new_cost_two_reads(
+        self, store: DirectoryStore, built: Path, tmp_path: Path
+    ) -> None:
+        changes = [wheel_change(built, f"p{number}") for number in range(20)]
+        for _ in range(2):
+            publish(store, "stable", changes, run="", now=NOW, cache=tmp_path / "cache")
+        counting = Interfering(store, 0, nothing_at_all)
+        publish(counting, "stable", changes, run="", now=NOW, cache=tmp_path / "cache")
+        assert len(counting.calls) == 2
 
     def test_upstream_only_makes_no_gap_page(self, store: DirectoryStore) -> None:
         put(store, Change(project=FOO, upstream=(upstream_file(),)))
@@ -206,7 +218,7 @@ class TestPublish:
     ) -> None:
         put(store, wheel_change(built))
         first = contents(store, "stable", cache=tmp_path / "cache")
-        counting = Interfering(store, 0, lambda: None)
+        counting = Interfering(store, 0, nothing_at_all)
         assert contents(counting, "stable", cache=tmp_path / "cache") == first
         assert [key for _, key in counting.calls] == ["channels/stable/head.json"]
 
@@ -346,9 +358,9 @@ def two_projects(built: Path) -> tuple[Change, ...]:
     )
 
 
-def operations(tmp_path: Path, prepare: Callable[[Store], None], act: Callable[[Store], None]) -> int:
+def operations(tmp_path: Path, prepare: Callable[[Store], object], act: Callable[[Store], object]) -> int:
     """Return how many store operations an act takes."""
-    counting = Interfering(DirectoryStore(tmp_path / "counted"), 0, lambda: None)
+    counting = Interfering(DirectoryStore(tmp_path / "counted"), 0, nothing_at_all)
     prepare(counting.store)
     act(counting)
     return counting.count
@@ -361,15 +373,13 @@ class TestDeath:
     @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
     def test_while_publishing(self, tmp_path: Path, built: Path, after: bool) -> None:
         first, changes = wheel_change(built, "foo", "1.0"), two_projects(built)
-        total = operations(
-            tmp_path, lambda store: _ignore(put(store, first)), lambda s: _ignore(put(s, *changes))
-        )
+        total = operations(tmp_path, lambda store: put(store, first), lambda store: put(store, *changes))
         assert total > 20
         for at in range(1, total + 1):
             store = DirectoryStore(tmp_path / f"store-{at}")
             put(store, first)
-            dying = Interfering(store, at, lambda: os._exit(9), after=after)
-            assert in_child(lambda dying=dying: _ignore(put(dying, *changes))) == 9  # type: ignore[misc]
+            dying = Interfering(store, at, partial(os._exit, 9), after=after)
+            assert in_child(partial(put, dying, *changes)) == 9
             assert dangling(store.path) == []
             committed = filenames(store)
             assert "foo-1.0-py3-none-any.whl" in committed
@@ -382,11 +392,11 @@ class TestDeath:
 
     def test_while_the_very_first_is_published(self, tmp_path: Path, built: Path) -> None:
         change = wheel_change(built)
-        total = operations(tmp_path, nothing, lambda store: _ignore(put(store, change)))
+        total = operations(tmp_path, nothing, lambda store: put(store, change))
         for at in range(1, total + 1):
             store = DirectoryStore(tmp_path / f"store-{at}")
-            dying = Interfering(store, at, lambda: os._exit(9))
-            assert in_child(lambda dying=dying: _ignore(put(dying, change))) == 9  # type: ignore[misc]
+            dying = Interfering(store, at, partial(os._exit, 9))
+            assert in_child(partial(put, dying, change)) == 9
             put(store, change)
             assert_clean(store)
 
@@ -401,8 +411,8 @@ class TestDeath:
         for at in range(1, operations(tmp_path, prepare, empty) + 1):
             store = DirectoryStore(tmp_path / f"store-{at}")
             prepare(store)
-            dying = Interfering(store, at, lambda: os._exit(9))
-            assert in_child(lambda dying=dying: empty(dying)) == 9  # type: ignore[misc]
+            dying = Interfering(store, at, partial(os._exit, 9))
+            assert in_child(partial(empty, dying)) == 9
             put(store)
             assert_clean(store)
 
@@ -417,11 +427,11 @@ class TestRace:
         def prepare(store: Store) -> None:
             put(store, first)
 
-        total = operations(tmp_path, prepare, lambda store: _ignore(put(store, *mine)))
+        total = operations(tmp_path, prepare, lambda store: put(store, *mine))
         for at in range(1, total + 1):
             store = DirectoryStore(tmp_path / f"store-{at}")
             prepare(store)
-            interfering = Interfering(store, at, lambda store=store: _ignore(put(store, *other)))  # type: ignore[misc]
+            interfering = Interfering(store, at, partial(put, store, *other))
             assert not put(interfering, *mine).refused
             expected = {"foo-0.1", "foo-1.0", "foo-2.0", "mine-1.0", "other-1.0"}
             assert filenames(store) == {f"{name}-py3-none-any.whl" for name in expected}
@@ -429,35 +439,53 @@ class TestRace:
 
     def test_of_two_with_one_name_the_loser_is_told(self, tmp_path: Path, built: Path) -> None:
         mine, other = wheel_change(built / "1", body="X = 1"), wheel_change(built / "2", body="X = 2")
-        total = operations(tmp_path, nothing, lambda store: _ignore(put(store, mine)))
+        total = operations(tmp_path, nothing, lambda store: put(store, mine))
         lost = 0
         for at in range(1, total + 1):
             store = DirectoryStore(tmp_path / f"store-{at}")
             theirs: list[Published] = []
-            interfering = Interfering(
-                store,
-                at,
-                lambda store=store, theirs=theirs: theirs.append(put(store, other)),  # type: ignore[misc]
-            )
+            interfering = Interfering(store, at, partial(_append, theirs, store, other))
             results = (put(interfering, mine), *theirs)
             assert sorted(len(result.refused) for result in results) == [0, 1]
             lost += bool(results[0].refused)
             assert_clean(store)
         assert 0 < lost < total
 
-    @pytest.mark.parametrize("more", [1, 2, 3, 5, 8])
+    @pytest.mark.parametrize("more", [2, 9, 11, 13, 16])
     def test_a_page_is_never_replaced_by_an_older_one(self, tmp_path: Path, built: Path, more: int) -> None:
         """A writer stalls at each operation while another publishes, and dies a little later."""
         mine, other = wheel_change(built, "foo", "1.0"), wheel_change(built, "foo", "2.0")
-        total = operations(tmp_path, nothing, lambda store: _ignore(put(store, mine)))
+        total = operations(tmp_path, nothing, lambda store: put(store, mine))
         for at in range(1, total + 1):
             store = DirectoryStore(tmp_path / f"store-{at}")
-            dying = Interfering(store, at + more, lambda: os._exit(9))
-            stalling = Interfering(dying, at, lambda store=store: _ignore(put(store, other)))  # type: ignore[misc]
-            in_child(lambda stalling=stalling: _ignore(put(stalling, mine)))  # type: ignore[misc]
+            dying = Interfering(store, at + more, partial(os._exit, 9))
+            stalling = Interfering(dying, at, partial(put, store, other))
+            in_child(partial(put, stalling, mine))
             for view in View:
                 page = (store.path / page_key("stable", view, FOO)).read_bytes()
                 assert any("foo-2.0" in key for key in listed_blobs(page)), (at, view)
+
+    def test_what_a_dying_writer_left_is_rendered_by_one_at_work(self, tmp_path: Path, built: Path) -> None:
+        mine, other = wheel_change(built, "mine"), wheel_change(built, "other")
+        head = ("get", "channels/stable/head.json")
+
+        class DyingAtHead(Interfering):
+            def put(self, key: str, data: bytes | Path, **options: Any) -> str | None:
+                etag = self.store.put(key, data, **options)
+                if key.endswith("head.json") and etag:
+                    os._exit(9)
+                return etag
+
+        counting = Interfering(DirectoryStore(tmp_path / "counted"), 0, nothing_at_all)
+        put(counting, mine)
+        last = len(counting.calls) - counting.calls[::-1].index(head)
+        for at in range(1, last + 1):
+            store = DirectoryStore(tmp_path / f"store-{at}")
+            dying = DyingAtHead(store, 0, nothing_at_all)
+            die = partial(in_child, partial(put, dying, other))
+            put(Interfering(store, at, die), mine)
+            assert filenames(store) == {"mine-1.0-py3-none-any.whl", "other-1.0-py3-none-any.whl"}
+            assert_clean(store)
 
     def test_four_processes_lose_nothing_while_a_reader_looks(self, tmp_path: Path) -> None:
         rounds, writers = 10, 4
@@ -474,7 +502,7 @@ class TestRace:
                 with (tmp_path / f"told-{number}").open("a") as told:
                     told.writelines(f"{change.wheels[0].filename}\n" for change in changes)
 
-        running = {start_child(lambda number=number: write(number)) for number in range(writers)}  # type: ignore[misc]
+        running = {start_child(partial(write, number)) for number in range(writers)}
         seen: dict[Path, set[str]] = {}
         looks = 0
         deadline = time.monotonic() + 60
@@ -500,9 +528,13 @@ class TestRace:
         assert_clean(store)
 
 
+def nothing_at_all() -> None:
+    """Do not interfere."""
+
+
 def nothing(_: Store) -> None:
     """An empty store is what is wanted."""
 
 
-def _ignore(_: object) -> None:
-    """Drop a result where a callable must return none."""
+def _append(results: list[Published], store: Store, change: Change) -> None:
+    results.append(put(store, change))

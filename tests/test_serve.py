@@ -189,7 +189,8 @@ def test_an_unchanged_page_is_not_sent_again(base: str, root: Path) -> None:
 
 
 def wheel_url(base: str) -> str:
-    return urljoin(f"{base}simple/foo-bar/", get(f"{base}json/foo-bar/").json()["files"][0]["url"])
+    relative: str = get(f"{base}json/foo-bar/").json()["files"][0]["url"]
+    return urljoin(f"{base}simple/foo-bar/", relative)
 
 
 def test_blobs_are_for_ever_and_the_head_is_never_kept(base: str) -> None:

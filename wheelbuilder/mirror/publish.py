@@ -16,6 +16,7 @@ from wheelbuilder.errors import IntegrityError, UnreachableError
 from wheelbuilder.mirror.layout import (
     BLOB_TYPE,
     IMMUTABLE,
+    SHA256,
     cache_control,
     check_channel,
     content_type,
@@ -25,7 +26,7 @@ from wheelbuilder.mirror.layout import (
 from wheelbuilder.mirror.merge import Edit, Merged, Refused, merge
 from wheelbuilder.mirror.read import Head, read_head, read_states
 from wheelbuilder.mirror.settle import keep_commit, settle, write
-from wheelbuilder.mirror.states import Commit, MirrorFile, ProjectState, digest, timestamp
+from wheelbuilder.mirror.states import NORMALIZED, Commit, MirrorFile, ProjectState, digest, timestamp
 from wheelbuilder.mirror.store import Store, each
 from wheelbuilder.mirror.wheels import NewWheel, file_digest, wheel_name
 from wheelbuilder.plan.files import IndexFile
@@ -55,11 +56,19 @@ class Published:
 Supply = Callable[[Sequence[MirrorFile]], None]
 
 
-def publish(store: Store, channel: str, changes: Sequence[Change], *, run: str, now: datetime) -> Published:
+def publish(
+    store: Store,
+    channel: str,
+    changes: Sequence[Change],
+    *,
+    run: str,
+    now: datetime,
+    cache: Path | None = None,
+) -> Published:
     """Add changes to a channel and complete its pages, those of a writer that died before included.
 
     Nothing new writes nothing. A file that is refused is in the result with the reason; IntegrityError if a
-    wheel's bytes are not what its digest says.
+    wheel's bytes are not what its digest says. cache: a folder that keeps states between runs.
     """
     check_channel(channel)
     by_project: dict[NormalizedName, Change] = {}
@@ -68,7 +77,7 @@ def publish(store: Store, channel: str, changes: Sequence[Change], *, run: str, 
         by_project[change.project] = _joined(by_project.get(change.project), change)
     edits = {name: partial(_edit, change, timestamp(now)) for name, change in by_project.items()}
     supply = partial(_supply, store, {wheel.sha256: wheel for change in changes for wheel in change.wheels})
-    return amend(store, channel, edits, run=run, now=now, supply=supply)
+    return amend(store, channel, edits, run=run, now=now, supply=supply, cache=cache)
 
 
 def amend(
@@ -79,6 +88,7 @@ def amend(
     run: str,
     now: datetime,
     supply: Supply | None = None,
+    cache: Path | None = None,
 ) -> Published:
     """Edit project states and publish the result as one commit; edits are applied again after a lost race.
 
@@ -86,7 +96,7 @@ def amend(
     """
     head = settle(store, channel)
     for attempt in range(MOST_TRIES):
-        before = _states(store, head.commit, edits)
+        before = _states(store, head.commit, edits, cache)
         merged = {name: edit(before[name]) for name, edit in edits.items()}
         changed = {name: merged[name].state for name in sorted(merged) if merged[name].state != before[name]}
         if not changed:
@@ -106,11 +116,18 @@ def amend(
 
 
 def _check(change: Change) -> None:
+    """Refuse what must not become a key: names and digests come from files and from other machines."""
+    if not NORMALIZED.fullmatch(change.project):
+        raise IntegrityError(
+            f"{change.project!r} is not a normalized project name.", "Normalize it (PEP 503)."
+        )
     for wheel in change.wheels:
         if wheel_name(wheel.filename).project != change.project:
-            raise IntegrityError(
-                f"{wheel.filename} is not a wheel of {change.project}.", "Publish it under its own project."
-            )
+            hint = "Publish it under its own project."
+            raise IntegrityError(f"{wheel.filename} is not a wheel of {change.project}.", hint)
+        if not SHA256.fullmatch(wheel.sha256):
+            hint = "Read the wheel again."
+            raise IntegrityError(f"{wheel.filename}: {wheel.sha256!r} is not a SHA-256 digest.", hint)
 
 
 def _joined(first: Change | None, second: Change) -> Change:
@@ -163,11 +180,13 @@ def _create(store: Store, key: str, data: bytes | Path) -> None:
 
 
 def _states(
-    store: Store, commit: Commit, names: Iterable[NormalizedName]
+    store: Store, commit: Commit, names: Iterable[NormalizedName], cache: Path | None
 ) -> dict[NormalizedName, ProjectState]:
     """Read the states of some projects; one that the channel does not have is empty."""
     wanted = sorted(names)
-    held = read_states(store, {name: commit.projects[name] for name in wanted if name in commit.projects})
+    held = read_states(
+        store, {name: commit.projects[name] for name in wanted if name in commit.projects}, cache=cache
+    )
     return {name: held.get(name) or ProjectState(name=name) for name in wanted}
 
 

@@ -44,11 +44,16 @@ class _Progress:
     doomed: set[str] = field(default_factory=set)
 
 
-def settle(store: Store, channel: str, head: Head | None = None) -> Head:
-    """Complete the pages of the newest commit and return it; two reads and no write if they are complete."""
-    head = head or read_head(store, channel)
+def settle(store: Store, channel: str, won: Head | None = None) -> Head:
+    """Complete the pages of the newest commit and return it; two reads and no write if they are complete.
+
+    won: the head that the caller has just written, which spares reading it.
+    """
+    head = won or read_head(store, channel)
     marker = store.get(rendered_key(channel))
     rendered = rendered_number(marker)
+    if won and rendered >= won.commit.number:
+        head = read_head(store, channel)  # another writer was quicker, and may have died since
     if rendered >= head.commit.number:
         return head
     kept = None

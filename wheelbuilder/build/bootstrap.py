@@ -49,6 +49,7 @@ def unpack(root: Root, folder: Path, *, log: Path, updates: bool = True) -> None
 
 def _command(root: Root, folder: Path, *, updates: bool) -> tuple[str, ...]:
     return (
+        *("setpriv", "--pdeathsig", "TERM"),  # when we are killed, it shall not go on alone
         "mmdebstrap",
         "--variant=extract",
         f"--architectures={root.arch.debian}",

@@ -38,6 +38,7 @@ class EngineKind:
     isolated_build: tuple[str, ...]  # `build` where containers need special arguments
     mounts_images: bool
     plain_http: tuple[str, ...]  # for pull and push, where a registry on loopback has no certificate
+    plain_list: tuple[str, ...]  # the same for manifest lists
     list_commands: tuple[
         tuple[str, ...], ...
     ]  # making and pushing a manifest list; one with {image} is repeated
@@ -52,6 +53,7 @@ KINDS = {
         isolated_build=("--isolation", "chroot"),
         mounts_images=True,
         plain_http=("--tls-verify=false",),
+        plain_list=("--tls-verify=false",),
         list_commands=(
             ("manifest", "create", "{list}"),
             ("manifest", "add", "{list}", "containers-storage:{image}"),
@@ -66,9 +68,10 @@ KINDS = {
         isolated_build=(),
         mounts_images=False,
         plain_http=(),  # docker treats loopback as insecure by itself
+        plain_list=("--insecure",),
         list_commands=(
-            ("manifest", "create", "--insecure", "{list}", "{images}"),
-            ("manifest", "push", "--purge", "{list}"),
+            ("manifest", "create", "{plain}", "{list}", "{images}"),
+            ("manifest", "push", "--purge", "{plain}", "{list}"),
         ),
     ),
 }

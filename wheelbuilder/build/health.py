@@ -29,7 +29,7 @@ SETUP = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """One thing that was looked at. remedy: what to do, "" where it works. needed: nothing works without it."""
+    """One thing that was looked at. remedy: what to do, "" where it works. needed: no build without it."""
 
     subject: str
     works: bool

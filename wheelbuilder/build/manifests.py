@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wheelbuilder.build import process
 from wheelbuilder.build.engine import TRANSFER_TIMEOUT, Engine, on_loopback
-from wheelbuilder.build.roots import ensure
+from wheelbuilder.build.roots import PREFIX, ensure
 from wheelbuilder.errors import UnreachableError
 from wheelbuilder.inputs.images import Root
 
@@ -26,17 +26,25 @@ def push(
     """
     listed = f"{registry}/{roots[0].family}-{roots[0].role}:latest"
     images = []
-    for root in roots:
-        remote = f"{registry}/{root.tag.removeprefix('localhost/wheelbuilder/')}"
-        engine.call("tag", ensure(engine, root, log=log, report=report), remote)
-        report(f"pushing {remote}")
-        done = engine.transfer("push", remote)
-        if not done.ok:
-            words = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
-            raise UnreachableError(f"{remote} cannot be pushed: {words}", "Check the registry and the login.")
-        images.append(remote)
-    _push_list(engine, listed, images)
+    try:
+        for root in roots:
+            local = ensure(engine, root, log=log, report=report)
+            images.append(f"{registry}/{root.tag.removeprefix(PREFIX)}")
+            report(f"pushing {images[-1]}")
+            _push_image(engine, local, images[-1])
+        _push_list(engine, listed, images)
+    finally:
+        for image in images:  # only the name: the root keeps its own
+            process.run((engine.name, "rmi", image), timeout=120, tidying=True)
     return listed
+
+
+def _push_image(engine: Engine, local: str, remote: str) -> None:
+    engine.call("tag", local, remote)
+    done = engine.transfer("push", remote)
+    if not done.ok:
+        words = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
+        raise UnreachableError(f"{remote} cannot be pushed: {words}", "Check the registry and the login.")
 
 
 def _push_list(engine: Engine, listed: str, images: Sequence[str]) -> None:
@@ -54,7 +62,7 @@ def _forget(engine: Engine, listed: str) -> None:
 
 def commands(engine: Engine, listed: str, images: Sequence[str]) -> Iterator[tuple[str, ...]]:
     """Yield the engine's commands that make a manifest list of pushed images and push it."""
-    plain = engine.kind.plain_http if on_loopback(listed) else ()
+    plain = engine.kind.plain_list if on_loopback(listed) else ()
     several = {"{images}": tuple(images), "{plain}": plain}
     for command in engine.kind.list_commands:
         for image in images if any("{image}" in word for word in command) else images[:1]:

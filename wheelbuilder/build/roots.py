@@ -13,6 +13,7 @@ from wheelbuilder.build.bootstrap import unpack
 from wheelbuilder.build.cache import cache_home, locked
 from wheelbuilder.build.engine import Engine
 from wheelbuilder.build.engine_probe import PROBE_IMAGE, import_archive
+from wheelbuilder.build.owners import our_mark
 from wheelbuilder.build.smoke import smoke
 from wheelbuilder.errors import ConfigurationError, IntegrityError, UnreachableError
 from wheelbuilder.inputs.images import Root, Source
@@ -64,8 +65,11 @@ def _from_archive(engine: Engine, root: Root, image: str, log: Path, *, updates:
             f"The root {root.name} cannot be made here: it takes root and the program mmdebstrap.",
             "As root on Debian or Ubuntu: `make setup`. Elsewhere use a family whose images are pulled.",
         )
-    folder = cache_home() / "making" / root.digest
-    _remove(folder)  # we hold the lock: what lies there is of a process that died
+    making = cache_home() / "making"
+    for other in making.glob(f"{root.digest}-*"):
+        _remove(other)  # we hold the lock: what lies there is of a process that died
+    # A name of our own: what such a process had started may still be ending, and writing.
+    folder = making / f"{root.digest}-{our_mark()}"
     folder.mkdir(parents=True)
     try:
         unpack(root, folder / "root", log=log, updates=updates)
@@ -131,7 +135,8 @@ def build_image(
         if flag == "--ulimit"
         for word in (flag, value)
     )
-    where = ("--platform", f"linux/{root.arch.oci}", "--network", "host" if network else "none")
+    # Isolation by chroot, which hosts need whose limits may not be set, knows no network of its own.
+    where = ("--platform", f"linux/{root.arch.oci}", "--network", "host" if network or isolated else "none")
     command = (engine.name, "build", *where, *isolated, *limits, "--tag", image, "-")
     stdin = "\n".join(lines).encode()
     done = process.run(command, log=log, timeout=BUILD_TIMEOUT, network=network, stdin=stdin)

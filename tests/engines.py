@@ -1,0 +1,33 @@
+"""The engine and the roots that tests run containers in; made once and kept on the machine between runs."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from wheelbuilder.build.cache import cache_home
+from wheelbuilder.build.engine import Engine
+from wheelbuilder.build.engine_probe import find
+from wheelbuilder.build.roots import ensure
+from wheelbuilder.inputs.images import Catalogue, Role, Root, default_path
+
+
+@cache
+def engine() -> Engine:
+    return find()
+
+
+@cache
+def root(arch: str = "x86_64", role: Role = Role.BARE) -> Root:
+    return Catalogue.read(default_path()).families["bookworm"].roots[arch, role]
+
+
+@cache
+def image(arch: str = "x86_64", role: Role = Role.BARE) -> str:
+    return ensure(engine(), root(arch, role), log=log_of("tests"))
+
+
+def log_of(name: str) -> Path:
+    folder = cache_home() / "logs"
+    folder.mkdir(exist_ok=True)
+    return folder / f"{name}.log"

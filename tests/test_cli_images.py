@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from engines import engine, image, log_of, root
+
+from wheelbuilder.build.roots import ensure
+from wheelbuilder.cli.doctor import command as doctor
+from wheelbuilder.cli.images import chosen, command
+from wheelbuilder.errors import ConfigurationError, WheelbuilderError
+from wheelbuilder.inputs.images import Catalogue, default_path
+
+
+def call(*words: str) -> Result:
+    result = CliRunner().invoke(command, words)
+    if result.exception and not isinstance(result.exception, WheelbuilderError | SystemExit):
+        raise result.exception
+    return result
+
+
+def test_choices_are_those_of_the_table() -> None:
+    table = Catalogue.read(default_path())
+    names = [root.name for root in chosen(table, ("aarch64",), ("bookworm", "trixie"), "bare")]
+    assert names == ["bookworm-aarch64-bare", "trixie-aarch64-bare"]
+    assert len(tuple(chosen(table))) == len(tuple(table.roots()))
+
+
+@pytest.mark.parametrize("words", [("--arch", "vax"), ("--family", "etch")])
+def test_a_word_that_the_table_does_not_have_is_one_sentence(words: tuple[str, str]) -> None:
+    error = call("build", *words).exception
+    assert isinstance(error, ConfigurationError) and repr(words[1]) in error.message
+    assert error.hint.startswith("Choose: ")
+
+
+def test_an_unknown_engine_is_one_sentence() -> None:
+    error = call("list", "--engine", "lxc").exception
+    assert isinstance(error, ConfigurationError) and "'lxc'" in error.message and "podman" in error.hint
+
+
+def test_a_missing_table_is_one_sentence(tmp_path: Path) -> None:
+    error = call("list", "--images", str(tmp_path / "none.toml")).exception
+    assert isinstance(error, ConfigurationError) and "none.toml" in error.message
+
+
+@pytest.mark.engine
+def test_the_list_says_what_is_here() -> None:
+    image()
+    result = call("list", "--family", "bookworm", "--arch", "x86_64", "--json")
+    rows = {row["root"]: row["here"] for row in json.loads(result.stdout)}
+    assert rows["bookworm-x86_64-bare"] is True
+
+
+@pytest.mark.engine
+def test_building_what_is_here_prints_its_name() -> None:
+    image()
+    result = call("build", "--family", "bookworm", "--arch", "x86_64", "--role", "bare")
+    assert result.stdout == f"bookworm-x86_64-bare {root().tag}\n" and result.exit_code == 0
+
+
+@pytest.mark.engine
+def test_pruning_removes_what_no_row_asks_for_and_keeps_the_rest(tmp_path: Path) -> None:
+    wider = root().adding(("hello",))
+    ensure(engine(), wider, log=log_of("prune"))
+    # A table with a family of its own name, so that roots of other runs on this machine are not touched.
+    engine().call("tag", wider.tag, "localhost/wheelbuilder/prunetest-bare:x86_64-0123456789abcdef")
+    rows = default_path().read_text(encoding="utf-8").partition("# Roots made")[0]
+    table = tmp_path / "images.toml"
+    table.write_text(
+        rows
+        + """
+[families.prunetest]
+source = "archive"
+suite = "bookworm"
+policy = "manylinux_2_36"
+architectures = ["x86_64"]
+pythons.cp311 = { path = "/usr/bin/python3.11", version = "3.11.2" }
+packages = { build = ["gcc"], bare = ["python3"] }
+"""
+    )
+    words = ("prune", "--family", "prunetest", "--images", str(table))
+    stale = "localhost/wheelbuilder/prunetest-bare:x86_64-0123456789abcdef"
+    assert call(*words, "--dry-run").stdout == f"would remove {stale}\n" and engine().has(stale)
+    assert f"removing {stale}\n" in call(*words).stdout and not engine().has(stale)
+    assert engine().has(wider.tag)
+
+
+@pytest.mark.engine
+def test_the_doctor_finds_what_works_here() -> None:
+    image()
+    result = CliRunner().invoke(doctor, ("--quick", "--json"))
+    findings = {row["subject"]: row for row in json.loads(result.stdout)}
+    assert findings["engine"]["works"] and "arguments" in findings["engine"]["words"]
+    assert findings["runs aarch64"]["works"] and findings["bookworm-x86_64-bare"]["works"]
+    assert all(row["works"] or row["remedy"] for row in findings.values())
+
+
+def test_the_doctor_says_what_to_do_without_an_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    result = CliRunner().invoke(doctor, ("--quick",))
+    assert isinstance(result.exception, WheelbuilderError) and result.exception.exit_code == 3
+    assert "no  engine" in result.stdout and "podman: not installed; docker: not installed" in result.stdout
+    assert "make setup" in result.stdout and "no  mmdebstrap" in result.stdout

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import re
+import tomllib
+
+import pytest
+
+from wheelbuilder.errors import ConfigurationError
+from wheelbuilder.inputs.images import Catalogue, Role, Source, default_path
+from wheelbuilder.inputs.tables import Table
+
+ARCHITECTURE = {
+    "debian": "amd64",
+    "oci": "amd64",
+    "multiarch": "x86_64-linux-gnu",
+    "elf": {"machine": "EM_X86_64", "bits": 64, "little-endian": True},
+}
+PINNED = f"registry.example.org/image@sha256:{'a' * 64}"
+
+
+def catalogue() -> Catalogue:
+    return Catalogue.read(default_path())
+
+
+def parse(text: str) -> Catalogue:
+    return Catalogue.parse(
+        Table({"architectures": {"x86_64": ARCHITECTURE}, **tomllib.loads(text)}, "images.toml")
+    )
+
+
+def pulled(image: str = PINNED, extra: str = "") -> str:
+    return f"""
+[families.f]
+source = "registry"
+policy = "manylinux_2_28"
+pythons.cp311 = {{ path = "/opt/python/cp311-cp311/bin/python", version = "3.11.14" }}
+images.x86_64 = "{image}"
+{extra}
+"""
+
+
+def test_the_table_serves_what_it_promises() -> None:
+    targets = {str(target) for family in catalogue().families.values() for target in family.targets}
+    for python in ("cp39", "cp310", "cp311", "cp312", "cp313", "cp314"):
+        for policy in ("manylinux_2_28", "manylinux_2_34", "musllinux_1_2"):
+            for arch in ("x86_64", "aarch64", "ppc64le", "s390x"):
+                assert f"{python}-{policy}_{arch}" in targets
+    debian = {
+        "cp39-manylinux_2_31": ("x86_64", "aarch64"),
+        "cp311-manylinux_2_36": ("x86_64", "aarch64"),
+        "cp313-manylinux_2_41": ("x86_64", "aarch64", "ppc64le", "s390x", "riscv64"),
+    }
+    assert targets >= {f"{name}_{arch}" for name, archs in debian.items() for arch in archs}
+
+
+def test_each_target_has_a_build_root_and_a_bare_root() -> None:
+    table = catalogue()
+    for family in table.families.values():
+        for target in family.targets:
+            for role in Role:
+                assert table.root(target, role).arch == table.architecture(target)
+            assert table.interpreter(target).version.startswith(f"{target.python[0]}.{target.python[1]}.")
+
+
+def test_pulled_images_are_named_for_what_they_are() -> None:
+    for root in catalogue().roots():
+        if root.source is Source.REGISTRY:
+            assert re.fullmatch(
+                rf"quay\.io/pypa/{root.family}_{root.arch.name}@sha256:[0-9a-f]{{64}}", root.image
+            )
+
+
+def test_no_two_roots_share_an_image_name() -> None:
+    tags = [root.tag for root in catalogue().roots()]
+    assert len(set(tags)) == len(tags)
+
+
+def test_a_bare_root_has_no_compiler() -> None:
+    for family in catalogue().families.values():
+        for (_, role), root in family.roots.items():
+            if role is Role.BARE and root.source is Source.ARCHIVE:
+                assert not {"gcc", "g++", "make"} & set(root.packages)
+                assert not [name for name in root.packages if name.endswith("-dev")]
+
+
+def test_more_packages_make_another_root_whatever_their_order() -> None:
+    root = next(root for root in catalogue().roots() if root.source is Source.ARCHIVE)
+    one, other = root.adding(("libldap-dev", "libsasl2-dev")), root.adding(("libsasl2-dev", "libldap-dev"))
+    assert one == other and one.digest != root.digest and set(root.packages) < set(one.packages)
+    assert root.adding(root.packages[:1]) is root and root.adding(()) is root
+
+
+def test_a_bare_root_that_hides_folders_is_another_image() -> None:
+    roots = parse(pulled(extra='bare-hides = ["/usr/include"]')).families["f"].roots
+    build, bare = roots["x86_64", Role.BUILD], roots["x86_64", Role.BARE]
+    assert build.digest == "a" * 64 and not build.hidden
+    assert bare.digest != build.digest and bare.hidden == ("/usr/include",)
+    shown = parse(pulled()).families["f"].roots["x86_64", Role.BARE]
+    assert shown.digest == "a" * 64
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (pulled("registry.example.org/image:latest"), "must be pinned by digest"),
+        (pulled(extra="nonsense = 1"), "'nonsense' is not known"),
+        (pulled().replace("manylinux_2_28", "glibc"), "must look like manylinux_2_28"),
+        (pulled().replace("images.x86_64", "images.vax"), "names 'vax'"),
+        (pulled().replace("cp311 =", "py311 ="), "looks like cp311"),
+        (
+            pulled() + pulled().replace("families.f", "families.g"),
+            "f and g both serve cp311-manylinux_2_28_x86_64",
+        ),
+    ],
+)
+def test_a_wrong_row_is_one_sentence(text: str, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(words)):
+        parse(text)
+
+
+def test_a_target_that_nobody_serves_names_those_that_are() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        catalogue().target("cp311-manylinux_2_99_x86_64")
+    assert "cp311-manylinux_2_36_x86_64" in caught.value.hint

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
+import threading
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -96,19 +97,45 @@ def bound(made: requests.Session, url: str) -> requests.Session:
 
 
 class _PageCache(SeparateBodyFileCache):
-    """One folder deep and without lock files: pages are small and a write is a rename already."""
+    """One folder deep and without lock files: pages are small and a write is a rename already.
+
+    CacheControl reads an entry three times for each page, so the last one of each thread is kept.
+    """
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, lock_class=_NoLock)  # type: ignore[arg-type]  # only entered and left
+        super().__init__(folder, lock_class=_NoLock)  # type: ignore[arg-type]  # never used
+        self._last = threading.local()
+
+    def get(self, key: str) -> bytes | None:
+        if getattr(self._last, "key", None) != key:
+            self._last.value, self._last.key = super().get(key), key
+        value: bytes | None = self._last.value
+        return value
+
+    def set(self, key: str, value: bytes, expires: int | datetime | None = None) -> None:
+        super().set(key, value, expires)
+        self._last.key = None
+
+    def delete(self, key: str) -> None:
+        super().delete(key)
+        self._last.key = None
 
     def _fn(self, name: str) -> str:
         hashed = self.encode(name)
         return f"{self.directory}/{hashed[:2]}/{hashed}"
 
+    def _write(self, path: str, data: bytes) -> None:
+        temporary = Path(f"{path}.{os.getpid()}.{threading.get_ident()}")
+        try:
+            temporary.write_bytes(data)
+        except FileNotFoundError:
+            temporary.parent.mkdir(self.dirmode, parents=True, exist_ok=True)
+            temporary.write_bytes(data)
+        temporary.replace(path)
 
-class _NoLock(nullcontext[None]):
-    def __init__(self, _path: str) -> None:
-        super().__init__()
+
+class _NoLock:
+    """Stands where CacheControl wants a class of locks."""
 
 
 def _adapter(cache: Path | None, retries: Retry, connections: int) -> HTTPAdapter:

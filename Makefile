@@ -18,8 +18,8 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-CHOSEN = $(foreach arch,$(ARCHS),--arch $(arch)) $(foreach family,$(FAMILIES),--family $(family)) \
-	$(if $(ENGINE),--engine $(ENGINE))
+CHOSEN = $(strip $(foreach arch,$(ARCHS),--arch $(arch)) $(foreach family,$(FAMILIES),--family $(family)) \
+	$(if $(ENGINE),--engine $(ENGINE)))
 
 .PHONY: demo test check images upload-images setup setup-tests python clean clean-demo clean-images
 

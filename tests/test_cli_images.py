@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from engines import engine, image, log_of, root
+from engines import engine, image, root
 
-from wheelbuilder.build.roots import ensure
 from wheelbuilder.cli.doctor import command as doctor
 from wheelbuilder.cli.images import chosen, command
 from wheelbuilder.errors import ConfigurationError, WheelbuilderError
@@ -62,10 +61,8 @@ def test_building_what_is_here_prints_its_name() -> None:
 
 @pytest.mark.engine
 def test_pruning_removes_what_no_row_asks_for_and_keeps_the_rest(tmp_path: Path) -> None:
-    wider = root().adding(("hello",))
-    ensure(engine(), wider, log=log_of("prune"))
     # A table with a family of its own name, so that roots of other runs on this machine are not touched.
-    engine().call("tag", wider.tag, "localhost/wheelbuilder/prunetest-bare:x86_64-0123456789abcdef")
+    engine().call("tag", image(), "localhost/wheelbuilder/prunetest-bare:x86_64-0123456789abcdef")
     rows = default_path().read_text(encoding="utf-8").partition("# Roots made")[0]
     table = tmp_path / "images.toml"
     table.write_text(
@@ -84,7 +81,7 @@ packages = { build = ["gcc"], bare = ["python3"] }
     stale = "localhost/wheelbuilder/prunetest-bare:x86_64-0123456789abcdef"
     assert call(*words, "--dry-run").stdout == f"would remove {stale}\n" and engine().has(stale)
     assert f"removing {stale}\n" in call(*words).stdout and not engine().has(stale)
-    assert engine().has(wider.tag)
+    assert engine().has(root().tag)
 
 
 @pytest.mark.engine

@@ -94,7 +94,8 @@ class Table:
         for key in self.values:
             if key not in self._known:
                 near = difflib.get_close_matches(key, self._known, n=1)
-                hint = f"Did you mean '{near[0]}'?" if near else f"Known keys: {', '.join(sorted(self._known))}."
+                known = f"Known keys: {', '.join(sorted(self._known))}."
+                hint = f"Did you mean '{near[0]}'?" if near else known
                 raise ConfigurationError(f"{self.where}: the key '{key}' is not known.", hint)
 
 
@@ -110,4 +111,10 @@ def read_toml(path: Path) -> Table:
         raise ConfigurationError(f"{path} is not valid TOML: {error}.") from None
 
 
-_NAMES: dict[type, str] = {str: "a string", int: "a whole number", bool: "true or false", list: "an array", dict: "a table"}
+_NAMES: dict[type, str] = {
+    str: "a string",
+    int: "a whole number",
+    bool: "true or false",
+    list: "an array",
+    dict: "a table",
+}

@@ -29,6 +29,7 @@ WRAPPER = (
 # Counters that move when something asks for an address beyond loopback, or for a name server.
 ATTEMPTS = (("Ip", "OutNoRoutes"), ("Udp", "NoPorts"), ("Ip6OutNoRoutes", ""), ("Udp6NoPorts", ""))
 MOST_READ = 16 << 20  # bytes of a file that foreign code wrote and the host reads at once
+RETURNS: dict[str, type] = {"build_wheel": str, "get_requires_for_build_wheel": list}  # PEP 517
 ConfigSettings = Mapping[str, str | Sequence[str]]
 
 
@@ -58,7 +59,8 @@ def static_requirements(source: Path) -> tuple[str, ...]:
     try:
         return tuple(sorted(ProjectBuilder(source).build_system_requires))
     except BuildException as error:
-        raise StepFailedError(FailureClass.BACKEND, f"pyproject.toml is not valid: {error}") from None
+        reason = str(error).replace(f"{source}/", "")
+        raise StepFailedError(FailureClass.BACKEND, f"pyproject.toml is not valid: {reason}") from None
 
 
 def dynamic_requirements(workshop: Workshop, settings: ConfigSettings) -> tuple[str, ...]:
@@ -149,7 +151,7 @@ class _Runner:
         self.attempted_network |= _attempted(call / "network")
         if done.exit_code != 0 or done.timed_out or done.out_of_memory:
             raise _HookFailedError(done)
-        _tidy(call / "output.json")
+        _tidy(call / "output.json", hook)
 
     def _inside(self, text: str) -> str:
         return text.replace(str(self.workshop.source), SOURCE).replace(str(self.workshop.out), OUT)
@@ -160,12 +162,16 @@ class _Runner:
             path.chmod(0o777 if path.is_dir() else 0o644)  # the build's user is not ours
 
 
-def _tidy(answer: Path) -> None:
-    """Drop the warnings from a hook's answer: the log has them, and the front end would print them."""
+def _tidy(answer: Path, hook: str) -> None:
+    """Check a hook's answer, and drop its warnings: the log has them, and the front end would print them."""
     _refuse_special(answer)
     if answer.exists():
         told = json.loads(answer.read_text())
         told.pop("warnings", None)
+        if hook in RETURNS and not isinstance(told.get("return_val", RETURNS[hook]()), RETURNS[hook]):
+            raise StepFailedError(
+                FailureClass.BACKEND, f"the backend's {hook} returned {told['return_val']!r:.100}"
+            )
         answer.write_text(json.dumps(told))
 
 
@@ -213,7 +219,8 @@ def _failure(workshop: Workshop, doing: str, error: Exception) -> StepFailedErro
         )
     if clue := failures.classify(text):
         return StepFailedError(clue.failure, f"{doing} failed: {clue.summary}", clue.hint, lines)
-    words = f"exit status {done.exit_code}" if done else str(error) or type(error).__name__
+    said = str(error).strip().splitlines()
+    words = f"exit status {done.exit_code}" if done else said[0] if said else type(error).__name__
     return StepFailedError(FailureClass.BACKEND, f"{doing} failed: {words}", lines=lines)
 
 

@@ -6,6 +6,7 @@ uv resolves where it knows the platform, pip elsewhere. Neither sees the host's 
 from __future__ import annotations
 
 import json
+import re
 import sys
 import threading
 import tomllib
@@ -206,4 +207,11 @@ def _sentence(stderr: str) -> str:
     told = [
         line for line in lines if not line.startswith(("warning:", "hint:", "error: No solution", "WARNING"))
     ]
-    return (told or lines or ["the resolver said nothing"])[0].removeprefix("cause: ").removeprefix("ERROR: ")
+    # uv tells from the outside in: the last cause is the one that helps.
+    causes = [line for line in told if line.lower().startswith(("cause: ", "caused by: "))]
+    chosen = told[:1] + causes[-1:] if told[:1] != causes[-1:] else told[:1]
+    return ": ".join(map(_bare, chosen or lines[:1])) or "the resolver said nothing"
+
+
+def _bare(line: str) -> str:
+    return re.sub(r"^(?:error|cause|caused by): ", "", line, flags=re.IGNORECASE)

@@ -123,12 +123,24 @@ def command_line(argv: Sequence[str]) -> str:
 
 
 def end_all() -> None:
-    """Ask every running child to end and refuse to start new ones (for Ctrl-C and SIGTERM)."""
+    """Ask every running child to end and refuse to start new ones (for Ctrl-C and SIGTERM).
+
+    A child that is still there after TERMINATE_GRACE is ended: docker's client ignores SIGTERM.
+    """
     _ending.set()
     with _lock:
         running = tuple(_running)
     for process in running:
         _signal_group(process, signal.SIGTERM)
+    timer = threading.Timer(TERMINATE_GRACE, _kill, (running,))
+    timer.daemon = True
+    timer.start()
+
+
+def _kill(processes: tuple[subprocess.Popen[bytes], ...]) -> None:
+    for process in processes:
+        if process.poll() is None:
+            _signal_group(process, signal.SIGKILL)
 
 
 def reset() -> None:

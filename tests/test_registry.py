@@ -114,6 +114,8 @@ def test_a_digest_that_the_registry_does_not_have_is_one_sentence(registry: str,
 def test_bytes_that_do_not_have_their_digest_are_refused(
     registry: str, pushed: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    if engine().name == "docker":
+        pytest.skip("docker keeps the manifests that it has checked and does not ask again")
     right = digest(registry, "aarch64").removeprefix("sha256:")
     blob, *_ = tmp_path_factory.getbasetemp().glob(
         f"registry*/s/docker/registry/v2/blobs/sha256/*/{right}/data"

@@ -34,7 +34,7 @@ class EngineKind:
     name: str
     run: tuple[str, ...]  # arguments of `run` that only it has
     remove: tuple[str, ...]
-    import_platform: str  # template with {oci}
+    import_platform: str  # template with {oci}; "" where `import` cannot say the architecture
     isolated_build: tuple[str, ...]  # `build` where containers need special arguments
     mounts_images: bool
     plain_http: tuple[str, ...]  # for pull and push, where a registry on loopback has no certificate
@@ -64,7 +64,7 @@ KINDS = {
         name="docker",
         run=(),
         remove=("rm", "--force", "--volumes"),
-        import_platform="--platform linux/{oci}",
+        import_platform="",  # it takes --platform and records the host's architecture all the same
         isolated_build=(),
         mounts_images=False,
         plain_http=(),  # docker treats loopback as insecure by itself

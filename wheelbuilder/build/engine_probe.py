@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from wheelbuilder.build import process
+from wheelbuilder.build.archive_image import import_archive
 from wheelbuilder.build.cache import cache_home
 from wheelbuilder.build.engine import KINDS, Engine, Mount
 from wheelbuilder.errors import ConfigurationError, UnreachableError, WheelbuilderError
@@ -148,9 +149,3 @@ def _import_probe_image(engine: Engine) -> None:
                 member.type, member.mode = tarfile.DIRTYPE, 0o755
                 archive.addfile(member, io.BytesIO())
         import_archive(engine, path, PROBE_IMAGE, machine)
-
-
-def import_archive(engine: Engine, path: Path, image: str, oci_architecture: str) -> None:
-    """Make an image of a tar archive of a root file system."""
-    options = engine.kind.import_platform.format(oci=oci_architecture).split()
-    engine.call("import", *options, str(path), image, timeout=1800)

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wheelbuilder.build import process
+from wheelbuilder.build.archive_image import import_archive
 from wheelbuilder.build.bootstrap import unpack
 from wheelbuilder.build.cache import cache_home, locked
 from wheelbuilder.build.engine import Engine
-from wheelbuilder.build.engine_probe import PROBE_IMAGE, import_archive
+from wheelbuilder.build.engine_probe import PROBE_IMAGE
 from wheelbuilder.build.owners import our_mark
 from wheelbuilder.build.smoke import smoke
 from wheelbuilder.errors import ConfigurationError, IntegrityError, UnreachableError

@@ -25,7 +25,7 @@ from mirrors import (
 from packaging.utils import canonicalize_name
 from tinywheel import make_wheel
 
-from wheelbuilder.errors import ConfigurationError, IntegrityError
+from wheelbuilder.errors import ConfigurationError, IntegrityError, UnreachableError
 from wheelbuilder.mirror.audit import audit, is_clean
 from wheelbuilder.mirror.layout import View, page_key
 from wheelbuilder.mirror.merge import Merged, Refused
@@ -146,6 +146,25 @@ class TestPublish:
         counting = Interfering(store, 0, nothing_at_all)
         publish(counting, "stable", changes, run="", now=NOW, cache=tmp_path / "cache")
         assert len(counting.calls) == 2
+
+    @pytest.mark.parametrize(
+        "marker", ["", "{}", '{"number": 0}', '{"number": "x"}', '{"number": 999}', "[]", None]
+    )
+    def test_a_damaged_marker_heals(self, store: DirectoryStore, built: Path, marker: str | None) -> None:
+        put(store, wheel_change(built))
+        path = store.path / "channels/stable/rendered.json"
+        path.unlink() if marker is None else path.write_text(marker)
+        (store.path / "channels/stable/json/foo/index.html").write_text("damaged")
+        put(store)
+        assert_clean(store)
+
+    def test_a_folder_where_a_page_belongs_is_an_error_not_a_loop(
+        self, store: DirectoryStore, built: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("wheelbuilder.mirror.settle.MOST_ROUNDS", 3)
+        (store.path / "channels/stable/json/foo/index.html").mkdir(parents=True)
+        with pytest.raises(UnreachableError, match="pages of stable cannot be replaced"):
+            put(store, wheel_change(built))
 
     def test_upstream_only_makes_no_gap_page(self, store: DirectoryStore) -> None:
         put(store, Change(project=FOO, upstream=(upstream_file(),)))
@@ -467,7 +486,6 @@ class TestRace:
 
     def test_what_a_dying_writer_left_is_rendered_by_one_at_work(self, tmp_path: Path, built: Path) -> None:
         mine, other = wheel_change(built, "mine"), wheel_change(built, "other")
-        head = ("get", "channels/stable/head.json")
 
         class DyingAtHead(Interfering):
             def put(self, key: str, data: bytes | Path, **options: Any) -> str | None:
@@ -478,8 +496,8 @@ class TestRace:
 
         counting = Interfering(DirectoryStore(tmp_path / "counted"), 0, nothing_at_all)
         put(counting, mine)
-        last = len(counting.calls) - counting.calls[::-1].index(head)
-        for at in range(1, last + 1):
+        marked = counting.calls.index(("put", "channels/stable/rendered.json"))
+        for at in range(1, marked + 1):
             store = DirectoryStore(tmp_path / f"store-{at}")
             dying = DyingAtHead(store, 0, nothing_at_all)
             die = partial(in_child, partial(put, dying, other))

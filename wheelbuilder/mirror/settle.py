@@ -28,7 +28,7 @@ from wheelbuilder.mirror.states import SCHEMA, Commit, ProjectState
 from wheelbuilder.mirror.store import Object, Store, each
 
 AT_ONCE = 50  # projects whose pages are in memory
-MOST_ROUNDS = 10_000
+MOST_ROUNDS = 1000
 ROOT = ""  # stands for the root pages among project names
 
 Seen = Mapping[str, Object | None]
@@ -52,10 +52,12 @@ def settle(store: Store, channel: str, won: Head | None = None) -> Head:
     head = won or read_head(store, channel)
     marker = store.get(rendered_key(channel))
     rendered = rendered_number(marker)
-    if won and rendered >= won.commit.number:
+    if rendered > head.commit.number or (won and rendered == won.commit.number):
         head = read_head(store, channel)  # another writer was quicker, and may have died since
-    if rendered >= head.commit.number:
+    if rendered == head.commit.number:
         return head
+    if rendered > head.commit.number:
+        rendered = 0  # the marker is damaged: trust no page
     kept = None
     progress = _Progress(base=read_commit(store, channel, rendered))
     for _ in range(MOST_ROUNDS):
@@ -121,8 +123,15 @@ def _differs(name: str, commit: Commit, base: Commit | None, done: Mapping[str, 
 
 
 def _render_outstanding(store: Store, channel: str, progress: _Progress, head: Head) -> Head:
+    vain = 0  # rounds in a row in which other writers, or something worse, were always quicker
     while pending := outstanding(progress.base, progress.done, head.commit):
+        before = len(progress.done)
         head = _render(store, channel, progress, head, pending[:AT_ONCE])
+        vain = 0 if len(progress.done) > before else vain + 1
+        if vain > MOST_ROUNDS:
+            raise UnreachableError(
+                f"{store.address}: pages of {channel} cannot be replaced.", "Run an audit."
+            )
     store.delete(sorted(progress.doomed))
     progress.doomed.clear()
     return head
@@ -157,7 +166,8 @@ def _pages(store: Store, channel: str, names: Sequence[str], commit: Commit) -> 
     pages: dict[str, tuple[Page, ...]] = {
         name: project_pages(channel, states.get(name) or ProjectState(name=name)) for name in projects
     }
-    return pages | {ROOT: root_pages(channel, commit.gap, commit.projects)}
+    roots = {ROOT: root_pages(channel, commit.gap, commit.projects)} if ROOT in names else {}
+    return pages | roots
 
 
 def _replace(store: Store, page: Page, seen: Seen) -> bool:
@@ -171,10 +181,10 @@ def _replace(store: Store, page: Page, seen: Seen) -> bool:
 
 
 def _mark(store: Store, channel: str, number: int, marker: Object | None) -> None:
-    """Move the marker forward; another writer that has moved it further has the last word."""
+    """Replace the marker that was seen; another writer that has moved it further has the last word."""
     key = rendered_key(channel)
     data = json.dumps({"schema": SCHEMA, "number": number}).encode() + b"\n"
-    while rendered_number(marker) < number:
-        if write(store, key, data, create=marker is None, etag=marker.etag if marker else None):
-            return
+    while not write(store, key, data, create=marker is None, etag=marker.etag if marker else None):
         marker = store.get(key)
+        if rendered_number(marker) >= number:
+            return

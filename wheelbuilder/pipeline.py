@@ -6,9 +6,9 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -90,11 +90,12 @@ class Run:
 def run(request: Request, watch: Watch) -> Run:
     """Build what the plan says, publish what succeeds as it comes, record it; nothing new writes nothing.
 
-    Raises InterruptedRunError, after publishing what was finished, and UnreachableError when engine,
-    index or store do not answer.
+    Raises InterruptedRunError, after publishing and recording what was finished, and UnreachableError
+    when engine, index or store do not answer.
     """
     started, clock = datetime.now(UTC), time.monotonic()
     ledger = _Ledger(request=request, watch=watch, run=_run_id(started))
+    interrupted = False
     try:
         if request.plan.builds:
             with _site(request) as site:
@@ -102,10 +103,15 @@ def run(request: Request, watch: Watch) -> Run:
         else:
             ledger.flush()
     except KeyboardInterrupt:
+        interrupted = True
+    done = _conclude(request, ledger, started, time.monotonic() - clock)
+    if interrupted:
         raise InterruptedRunError(
-            "The run was interrupted; what was finished is published.", "Run again to continue."
-        ) from None
-    return _conclude(request, ledger, started, time.monotonic() - clock)
+            f"The run was interrupted after {len(done.outcomes)} of {len(request.plan.builds)} builds; "
+            "what was finished is published.",
+            "Run again to continue.",
+        )
+    return done
 
 
 @dataclass(kw_only=True)
@@ -117,7 +123,8 @@ class _Ledger:
     run: str
     records: list[Record] = field(default_factory=list)
     changed: dict[str, None] = field(default_factory=dict)  # in the order of publication
-    refused: list[Refused] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)  # wheels of ours
+    unlisted: set[Refused] = field(default_factory=set)  # files of upstream's that no page can hold
     commit: int = 0
     _waiting: list[Record] = field(default_factory=list)
     _upstream_is_out: bool = False
@@ -137,18 +144,20 @@ class _Ledger:
         built = [record.outcome for record in self._waiting if isinstance(record.outcome, Built)]
         changes += [_change(outcome) for outcome in built]
         store, channel = self.request.store, self.request.listed.channel
-        done = publish(store, channel, changes, run=self.run, now=datetime.now(UTC))
+        done = publish(store, channel, changes, run=self.run, now=datetime.now(UTC), cache=states_cache())
         keep(store, self._waiting)
         self._waiting, self._upstream_is_out, self._last = [], True, time.monotonic()
         self.changed |= dict.fromkeys(done.changed)
-        self.refused += done.refused
+        ours = {outcome.wheel.sha256 for outcome in built}
+        self.refused += [refused for refused in done.refused if refused.sha256 in ours]
+        self.unlisted |= {refused for refused in done.refused if refused.sha256 not in ours}
         self.commit = done.number
         if done.changed:
             self.watch.published(done.number, done.changed)
 
 
 def _conclude(request: Request, ledger: _Ledger, started: datetime, seconds: float) -> Run:
-    published = contents(request.store, request.listed.channel).projects
+    published = contents(request.store, request.listed.channel, cache=states_cache()).projects
     proof = coverage(request.plan, published, _reasons(ledger.records))
     document = run_document(
         run=ledger.run,
@@ -160,9 +169,8 @@ def _conclude(request: Request, ledger: _Ledger, started: datetime, seconds: flo
         records=ledger.records,
         commit=ledger.commit,
         changed=tuple(ledger.changed),
-        refused=[
-            {"filename": it.filename, "sha256": it.sha256, "reason": it.reason} for it in ledger.refused
-        ],
+        refused=_rows(ledger.refused),
+        unlisted=_rows(ledger.unlisted),
         coverage=proof,
     )
     key = keep_run(request.store, ledger.run, document) if ledger.records or ledger.changed else None
@@ -176,15 +184,26 @@ def _conclude(request: Request, ledger: _Ledger, started: datetime, seconds: flo
     )
 
 
+def states_cache() -> Path:
+    """Return where this machine keeps project states by digest, so that unchanged ones are not read again."""
+    return cache_home() / "states"
+
+
+def _rows(refused: Iterable[Refused]) -> list[dict[str, str]]:
+    rows = [{"filename": it.filename, "sha256": it.sha256, "reason": it.reason} for it in refused]
+    return sorted(rows, key=lambda row: row["filename"])
+
+
 def _build_all(request: Request, site: Site, ledger: _Ledger) -> None:
     try:
-        for outcome in _build(request, site, ledger.watch):
-            ledger.add(outcome)
+        with closing(_build(request, site, ledger.watch)) as outcomes:
+            for outcome in outcomes:
+                ledger.add(outcome)
     finally:
         ledger.flush()  # while the wheels are still on this disk
 
 
-def _build(request: Request, site: Site, watch: Watch) -> Iterator[Outcome]:
+def _build(request: Request, site: Site, watch: Watch) -> Generator[Outcome, None, None]:
     pool = ThreadPoolExecutor(_jobs(request), thread_name_prefix="build")
     try:
         yield from schedule.outcomes(

@@ -15,7 +15,7 @@ from wheelbuilder.cli.progress import Progress
 from wheelbuilder.errors import IntegrityError
 from wheelbuilder.mirror.read import contents
 from wheelbuilder.mirror.store import open_store
-from wheelbuilder.pipeline import Request, Run, run
+from wheelbuilder.pipeline import Request, Run, run, states_cache
 from wheelbuilder.plan.plans import Plan
 
 SOME_BUILDS_FAILED = 1
@@ -61,7 +61,12 @@ def carry_out(
         store = open_store(address)
         index = upstream_index(chosen, listed)
         plan = draw_up(
-            chosen, catalogue, listed, index, contents(store, listed.channel).projects, rebuilt=rebuilt
+            chosen,
+            catalogue,
+            listed,
+            index,
+            contents(store, listed.channel, cache=states_cache()).projects,
+            rebuilt=rebuilt,
         )
         click.echo(_intention(plan), err=True)
         request = Request(

@@ -82,6 +82,7 @@ def run_document(
     commit: int,
     changed: Sequence[str],
     refused: Sequence[dict[str, str]],
+    unlisted: Sequence[dict[str, str]],
     coverage: Sequence[Coverage],
 ) -> dict[str, Any]:
     """Return a whole run as JSON values. started: RFC 3339; seconds: wall time."""
@@ -104,7 +105,12 @@ def run_document(
             }
             for it in plan.unavailable
         ],
-        "published": {"commit": commit, "changed": list(changed), "refused": list(refused)},
+        "published": {
+            "commit": commit,
+            "changed": list(changed),
+            "refused": list(refused),
+            "unlisted": list(unlisted),
+        },
         "coverage": [each.line for each in coverage],
     }
 

@@ -90,7 +90,11 @@ def test_no_environment_of_the_host_gets_in(monkeypatch: pytest.MonkeyPatch) -> 
     assert names <= {"GIVEN", "HOME", "LANG", "TERM", "PATH", "HOSTNAME", "container", "PWD"}
 
 
-def test_memory_is_limited_and_a_killed_child_is_noticed() -> None:
+def test_memory_is_limited_and_a_killed_child_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image()
+    monkeypatch.chdir(tmp_path)
     child = (
         "import subprocess, sys; subprocess.run([sys.executable, '-c', 'bytearray(200 << 20)']); sys.exit(1)"
     )
@@ -100,6 +104,7 @@ def test_memory_is_limited_and_a_killed_child_is_noticed() -> None:
     enough = python("bytearray(100 << 20)", memory=256 * MIB)
     assert enough.ok and not enough.out_of_memory
     assert enough.peak_memory is not None and enough.peak_memory > 100 * MIB
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_processes_are_limited() -> None:

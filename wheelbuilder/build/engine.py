@@ -160,7 +160,7 @@ class Engine:
                 *(word for mount in mounts for word in _mount(mount, user)),
                 *("--workdir", workdir, "--entrypoint", argv[0], image, *argv[1:]),
             )
-            done = self._run_and_remove(container, command, timeout, log)
+            done = self._run_and_remove(container, command, Path(notes), timeout, log)
             out_of_memory, peak = read_notes(Path(notes))
         return ContainerExit(
             exit_code=TIMED_OUT if done.timed_out else done.exit_code,
@@ -173,10 +173,11 @@ class Engine:
         )
 
     def _run_and_remove(
-        self, container: str, command: tuple[str, ...], timeout: float, log: Path | None
+        self, container: str, command: tuple[str, ...], cwd: Path, timeout: float, log: Path | None
     ) -> process.Completed:
         try:
-            done = process.run(command, timeout=timeout, log=log)
+            # podman's monitor drops a file named "oom" into the current directory.
+            done = process.run(command, cwd=cwd, timeout=timeout, log=log and log.absolute())
             if done.exit_code == ENGINE_FAILED and not done.timed_out and not self._started(container):
                 raise self._failed(done, log)
             return done

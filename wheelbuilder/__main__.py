@@ -1,13 +1,20 @@
-"""The program's entry and its one error boundary: every expected failure is one sentence and an exit code."""
+"""The program's entry and its one error boundary: every failure is one sentence and an exit code."""
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
+import traceback
 
 import click
 
+from wheelbuilder import __version__
 from wheelbuilder.cli.main import wheelbuilder
 from wheelbuilder.errors import InterruptedRunError, WheelbuilderError
+
+BUG = 70  # EX_SOFTWARE of sysexits.h
+CLOSED_PIPE = 141  # what a shell says of a program that a closed pipe ended
 
 
 def main() -> None:
@@ -19,17 +26,32 @@ def run() -> int:
     """Run the command line and return its exit code."""
     try:
         return int(wheelbuilder.main(standalone_mode=False) or 0)
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return InterruptedRunError.exit_code
     except click.ClickException as error:
         error.show()
         return 2
     except WheelbuilderError as error:
-        click.echo(f"error: {error.message}", err=True)
-        if error.hint:
-            click.echo(f"hint: {error.hint}", err=True)
-        return error.exit_code
+        return _tell(error.message, error.hint, error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at exit
+        return CLOSED_PIPE
+    except Exception as error:  # noqa: BLE001  (a bug of ours: its traceback is for us, not for the screen)
+        return _tell(f"This is a bug in wheelbuilder {__version__}: {error!r}", _kept_traceback(error), BUG)
+
+
+def _tell(message: str, hint: str, code: int) -> int:
+    click.echo(f"error: {message}", err=True)
+    if hint:
+        click.echo(f"hint: {hint}", err=True)
+    return code
+
+
+def _kept_traceback(error: Exception) -> str:
+    with tempfile.NamedTemporaryFile("w", prefix="wheelbuilder-bug-", suffix=".log", delete=False) as file:
+        traceback.print_exception(error, file=file)
+    return f"Please report it with {file.name}."
 
 
 if __name__ == "__main__":

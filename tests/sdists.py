@@ -245,6 +245,14 @@ class Workplace:
             env={**os.environ, **self.env}, stdout=output, stderr=output, cwd=ROOT,
         )  # fmt: skip
 
+    @staticmethod
+    def log_says(process: subprocess.Popen[bytes], *words: str) -> bool:
+        """Read the next line of a started run's progress and say whether it has all the words."""
+        assert process.stderr
+        line = process.stderr.readline().decode()
+        assert line or process.poll() is None, "it ended early"
+        return all(word in line for word in words)
+
     def audit(self) -> Ended:
         return cli("audit", str(self.store), "--deep", env=self.env)
 

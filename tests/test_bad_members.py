@@ -238,6 +238,8 @@ def test_lines_and_summaries_say_what_went_wrong(finished: Finished) -> None:
     assert "cycle-a -> cycle-b -> cycle-a" in finished.of("cycle_a")["summary"]
     assert "direct URL" in finished.of("url_requires")["summary"]
     assert "there-is-no-such-thing" in finished.of("nowhere")["summary"]
+    assert "Cannot import 'x'" in finished.of("no_backend")["summary"]
+    assert "returned None" in finished.of("odd_answer")["summary"]
     assert "passwd" not in str(finished.of("link_answer")["lines"])
 
 

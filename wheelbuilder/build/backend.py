@@ -30,6 +30,7 @@ WRAPPER = (
 ATTEMPTS = (("Ip", "OutNoRoutes"), ("Udp", "NoPorts"), ("Ip6OutNoRoutes", ""), ("Udp6NoPorts", ""))
 MOST_READ = 16 << 20  # bytes of a file that foreign code wrote and the host reads at once
 RETURNS: dict[str, type] = {"build_wheel": str, "get_requires_for_build_wheel": list}  # PEP 517
+NO_ANSWER = ("no_backend", "hook_missing", "unsupported")  # what pyproject_hooks says instead of an answer
 ConfigSettings = Mapping[str, str | Sequence[str]]
 
 
@@ -168,7 +169,8 @@ def _tidy(answer: Path, hook: str) -> None:
     if answer.exists():
         told = json.loads(answer.read_text())
         told.pop("warnings", None)
-        if hook in RETURNS and not isinstance(told.get("return_val", RETURNS[hook]()), RETURNS[hook]):
+        answered = not any(told.get(flag) for flag in NO_ANSWER)
+        if answered and hook in RETURNS and not isinstance(told.get("return_val"), RETURNS[hook]):
             raise StepFailedError(
                 FailureClass.BACKEND, f"the backend's {hook} returned {told['return_val']!r:.100}"
             )

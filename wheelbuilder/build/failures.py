@@ -27,59 +27,103 @@ def _clue(pattern: str, failure: FailureClass, summary: str, hint: str = "") -> 
     return Clue(pattern=re.compile(pattern, re.MULTILINE), failure=failure, summary=summary, hint=hint)
 
 
-# Ordered: what explains the others comes first.
+PACKAGE = "Add the package that provides it to system-packages of the recipe."
+PROGRAM = "Add the package that provides it to system-packages of the recipe, or to build-requires."
+# A message of the compiler, but not about the little programs with which a build asks what there is.
+AT = r"^[ \t]*(?!\S*(?:conftest|_configtest|CheckFunctionExists|testfile)\b)\S+:\d+(?::\d+)?: "
+
+# Ordered: what explains the others comes first. Every pattern is linear in the length of a line.
 CLUES = (
     _clue(
-        r"fatal error: (\S+\.h(?:pp)?): No such file or directory",
+        AT + r"fatal error: '?([^\s':]+\.(?:h|hh|hpp|hxx|inc|pxd)|[\w/]+)'?"
+        r"(?:: No such file or directory| file not found)",
         FailureClass.MISSING_HEADER,
         "the header {0} is missing",
-        "Add the package that provides it to system-packages of the recipe.",
+        PACKAGE,
     ),
     _clue(
-        r"(?:cannot find -l|library not found for -l)(\S+)",
+        r"ERROR: C(?:\+\+)? header '([^']+)' not found",
+        FailureClass.MISSING_HEADER,
+        "the header {0} is missing",
+        PACKAGE,
+    ),
+    _clue(
+        r"(?:cannot find -l|library not found for -l)([\w.+-]+)"
+        r"|ERROR: C(?:\+\+)? (?:shared or static )?library '([^']+)' not found",
         FailureClass.MISSING_LIBRARY,
         "the library {0} is missing",
-        "Add the package that provides it to system-packages of the recipe.",
+        PACKAGE,
     ),
     _clue(
         r"No package '([^']+)' found|Package '?([\w.+-]+)'?, required by .* not found"
-        r"|Package (\S+) was not found in the pkg-config search path",
+        r"|Package (\S+) was not found in the pkg-config search path"
+        r"|ERROR: Dependency (?:lookup for )?\"?([\w.+-]+)\"? (?:not found|with method .* failed)",
         FailureClass.MISSING_LIBRARY,
         "the pkg-config module {0} is missing",
-        "Add the package that provides it to system-packages of the recipe.",
+        PACKAGE,
     ),
     _clue(
-        r"(?:command '?([\w.+-]+)'? (?:failed: )?No such file|([\w.+-]+): (?:command )?not found"
-        r"|No such file or directory: '([\w./+-]+)'$)",
+        r"CMake Error at [^\n]*\n+\s*(?:Could NOT find (\w+)|By not providing \"Find(\w+)\.cmake\""
+        r"|Could not find a package configuration file provided by \"(\w+)\")",
+        FailureClass.MISSING_LIBRARY,
+        "CMake does not find {0}",
+        PACKAGE,
+    ),
+    _clue(
+        r"command '?([\w.+-]+)'? failed: No such file|unable to execute '([\w.+-]+)': No such file"
+        r"|(?<![\w.+-])[\w-]*sh: (?:(?:line )?\d+: )?([\w.+/-]+): (?:command )?not found"
+        r"|make(?:\[\d+\])?: ([\w.+/-]+): (?:Command not found|No such file or directory)"
+        r"|/env: '?([\w.+-]+)'?: No such file or directory"
+        r"|FileNotFoundError: \[Errno 2\] No such file or directory: '([a-z][a-z0-9_+-]*)'$"
+        r"|(?<![\w-])(\w{1,40}[-_]config) (?:executable )?not found"
+        r"|ERROR: Program '?([\w.+-]+)'? not found|error: linker `([\w.+-]+)` not found"
+        r"|No (CMAKE_\w+_COMPILER) could be found|([Cc]argo), the Rust package manager, is not installed"
+        r"|can't find (Rust compiler)|ERROR: Unknown (compiler)\(s\)",
         FailureClass.MISSING_PROGRAM,
         "the program {0} is missing",
-        "Add the package that provides it to system-packages of the recipe, or to build-requires.",
+        PROGRAM,
     ),
     _clue(
-        r"(?:virtual memory exhausted|Cannot allocate memory|fatal error: Killed signal terminated)",
+        r"virtual memory exhausted|Cannot allocate memory|fatal error: Killed signal terminated"
+        r"|internal compiler error: Killed|^MemoryError$",
         FailureClass.OUT_OF_MEMORY,
         "the build ran out of memory",
         "Raise limits.memory of the recipe, or lower limits.jobs.",
     ),
     _clue(
-        r"^\S+\.(?:c|cc|cpp|cxx|h|hpp|pyx):\d+.*error: (.+)",
+        AT + r"(?:fatal )?error: (.+)|^error\[E\d+\]: (.+)|^\S+\.(?:pyx|pxd|pxi):\d+:\d+: (?!warning)(.+)",
         FailureClass.COMPILER,
         "the compiler stopped: {0}",
     ),
+    _clue(r"undefined reference to [`']([^`'\n]+)'", FailureClass.COMPILER, "the linker does not find {0}"),
     _clue(
-        r"error: command '[^']*(?:gcc|g\+\+|cc|c\+\+)' failed", FailureClass.COMPILER, "the compiler failed"
+        r"error: command '[^']*(?:gcc|g\+\+|cc|c\+\+|clang)' failed|error: could not compile `",
+        FailureClass.COMPILER,
+        "the compiler failed",
+    ),
+    _clue(
+        r"^ModuleNotFoundError: No module named '([\w.]+)'",
+        FailureClass.REQUIREMENTS,
+        "the Python module {0} is missing",
+        "Add the project that provides it to build-requires of the recipe.",
     ),
 )
 USEFUL = re.compile(
     r"error|fatal|cannot|not found|no such|undefined|unreachable|refused|denied", re.IGNORECASE
 )
-NOISE = re.compile(r"^\s*(?:warning|note)\b|Werror|ErrorHandler|error\.(?:c|h|o|py)\b", re.IGNORECASE)
+NOISE = re.compile(
+    r"^(?:warning|note|copying|adding|creating|byte-compiling|hard linking|reading|writing|checking)\b"
+    r"|^(?:\S*/)?(?:[\w-]+-)?(?:gcc|g\+\+|cc|c\+\+|clang|clang\+\+)(?:-\d+)? -"
+    r"|: (?:warning|note): |Werror|ErrorHandler|error\.(?:c|h|o|py)\b",
+    re.IGNORECASE,
+)
 
 
 def classify(log: str) -> Clue | None:
     """Return the first clue that the log gives, its text filled in; None for a plain backend failure."""
+    text = "\n".join(line[:MOST_LENGTH] for line in log.splitlines() if line)
     for clue in CLUES:
-        if match := clue.pattern.search(log):
+        if match := clue.pattern.search(text):
             found = next((group for group in match.groups() if group), "")
             return Clue(
                 pattern=clue.pattern,

@@ -62,8 +62,9 @@ def run(
         memory=memory,
         log=log,
     )
-    text = failures.read(log)
-    answers = [line.removeprefix(ANSWER) for line in text.splitlines() if line.startswith(ANSWER)]
+    lines = failures.read(log).splitlines()
+    answers = [line.removeprefix(ANSWER) for line in lines if line.startswith(ANSWER)]
+    text = "\n".join(line for line in lines if not line.startswith(ANSWER))
     if not done.ok or not answers:
         raise _unfinished(done, text, timeout)
     broken = _broken(answers[-1])

@@ -1,0 +1,144 @@
+"""Runs that are killed or interrupted at any moment: readers notice nothing and the next run completes."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from engines import engine
+from mirrors import dangling
+from sdists import FileIndex, Workplace, in_tree
+
+from wheelbuilder.build.cache import cache_home
+from wheelbuilder.build.owners import OWNER_LABEL
+
+pytestmark = pytest.mark.engine
+MEMBERS = (in_tree("first"), in_tree("second"))
+SLOW = in_tree("slow", "import time\ntime.sleep(300)\nreturn pure(folder)")
+ROUNDS = 20
+
+
+@pytest.fixture(scope="module")
+def index() -> Iterator[FileIndex]:
+    with FileIndex() as index:
+        index.offer(*MEMBERS, SLOW)
+        yield index
+
+
+def ours() -> set[str]:
+    """The containers of this machine that belong to a driver, dead or alive."""
+    return set(engine().call("ps", "--all", "--quiet", "--filter", f"label={OWNER_LABEL}").split())
+
+
+def wait_for_a_container(before: set[str]) -> None:
+    end = time.monotonic() + 60
+    while not ours() - before:
+        assert time.monotonic() < end, "no container was started"
+        time.sleep(0.05)
+
+
+@dataclass(kw_only=True)
+class Reader:
+    """Polls every page of a store and notes links to files that are not there."""
+
+    root: Path
+    rounds: int = 0
+    broken: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def reading(root: Path) -> Iterator[Reader]:
+    reader, stop = Reader(root=root), threading.Event()
+
+    def read() -> None:
+        while not stop.is_set():
+            reader.broken += dangling(root)
+            reader.rounds += 1
+            stop.wait(0.005)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    try:
+        yield reader
+    finally:
+        stop.set()
+        thread.join()
+
+
+def complete(work: Workplace) -> None:
+    """The next run completes what was begun, and leaves a store that is clean."""
+    ended = work.run()
+    assert ended.code == 0, ended.stderr
+    assert work.wheels() == ["first-1.0-py3-none-any.whl", "second-1.0-py3-none-any.whl"]
+    audit = work.audit()
+    assert audit.code == 0 and audit.stdout.splitlines()[-1].startswith("clean: 0 errors"), audit.stdout
+
+
+@pytest.fixture(scope="module")
+def duration(index: FileIndex, tmp_path_factory: pytest.TempPathFactory) -> float:
+    """How long a whole run takes, in seconds."""
+    work = Workplace(folder=tmp_path_factory.mktemp("whole"), index=index)
+    work.write(MEMBERS)
+    started = time.monotonic()
+    complete(work)
+    return time.monotonic() - started
+
+
+@pytest.mark.parametrize("moment", range(ROUNDS))
+def test_a_killed_run_is_completed_by_the_next(
+    moment: int, duration: float, index: FileIndex, tmp_path: Path
+) -> None:
+    work = Workplace(folder=tmp_path, index=index)
+    work.write(MEMBERS)
+    with reading(work.store) as reader:
+        process = work.start()
+        time.sleep(duration * (moment + 0.5) / ROUNDS)
+        process.kill()
+        process.wait()
+        complete(work)
+    assert reader.broken == [] and reader.rounds > 10
+    assert list((cache_home() / "scratch").glob(f"{process.pid}-*")) == []
+
+
+def test_no_container_of_a_killed_run_is_left() -> None:
+    engine().reap()
+    assert engine().reap() == ()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_ends_its_containers_and_can_be_continued(
+    number: signal.Signals, index: FileIndex, tmp_path: Path
+) -> None:
+    work = Workplace(folder=tmp_path, index=index)
+    work.write([*MEMBERS, SLOW])
+    before = ours()
+    process = work.start(quiet=False)
+    end = time.monotonic() + 60
+    while not work.log_says(process, "slow===1.0", "build"):
+        assert time.monotonic() < end
+    wait_for_a_container(before)
+    started = time.monotonic()
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130 and time.monotonic() - started < 15
+    assert b"Traceback" not in stderr and b"interrupted" in stderr
+    assert ours() <= before
+    work.write(MEMBERS)
+    complete(work)
+
+
+def test_an_interruption_while_planning_is_quick(index: FileIndex, tmp_path: Path) -> None:
+    work = Workplace(folder=tmp_path, index=index)
+    work.write(MEMBERS)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        process = work.start(quiet=False)
+        time.sleep(0.35)
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=60)
+        assert process.returncode in (130, -number) and b"Traceback" not in stderr, stderr

@@ -30,6 +30,7 @@ def python(program: str, *, timeout: float = 60, memory: int | None = None, pids
 
 
 def running(name: str) -> list[str]:
+    engine().settle()
     return engine().call("ps", "--all", "--quiet", "--filter", f"name={name}").split()
 
 

@@ -6,9 +6,9 @@ import os
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from wheelbuilder.build import process
@@ -178,11 +178,18 @@ class Engine:
         try:
             # podman's monitor drops a file named "oom" into the current directory.
             done = process.run(command, cwd=cwd, timeout=timeout, log=log and log.absolute())
-            if done.exit_code == ENGINE_FAILED and not done.timed_out and not self._started(container):
-                raise self._failed(done, log)
-            return done
-        finally:
+        except BaseException:
             self.remove(container)
+            raise
+        if done.timed_out or done.exit_code == ENGINE_FAILED:
+            started = done.timed_out or self._started(container)
+            self.remove(container)
+            if not started:
+                raise self._failed(done, log)
+        else:
+            # It has ended, and the build need not wait while its layers are taken apart.
+            _removals.submit(self.remove, container)
+        return done
 
     def _failed(self, done: process.Completed, log: Path | None) -> UnreachableError:
         words = done.stderr.strip().splitlines() or [f"see {log}" if log else "it printed nothing"]
@@ -203,6 +210,10 @@ class Engine:
     def remove(self, *containers: str) -> None:
         """Remove containers, running ones too; also once the run is being interrupted."""
         process.run((self.name, *self.kind.remove, *containers), timeout=120, tidying=True)
+
+    def settle(self) -> None:
+        """Wait until the containers that have ended are removed (the end of the process waits too)."""
+        _removals.submit(len, ()).result()
 
     def reap(self) -> tuple[str, ...]:
         """Remove the containers whose driver is dead, and return their ids."""
@@ -229,11 +240,17 @@ class Engine:
 
     def has(self, image: str) -> bool:
         """Say whether an image is here."""
-        return process.run((self.name, "image", "inspect", "--format", "{{.Id}}", image), timeout=60).ok
+        return _architecture(self.name, image) is not None
 
     def architecture(self, image: str) -> str:
         """Return the architecture of a local image, as OCI names it; ConfigurationError if it is not here."""
-        return _architecture(self.name, image)
+        found = _architectures.get((self.name, image)) or _architecture(self.name, image)
+        if found is None:
+            raise ConfigurationError(
+                f"There is no local image {image}.",
+                "`wheelbuilder images build` makes the roots of the image table.",
+            )
+        return found
 
     @contextmanager
     def mounted(self, image: str) -> Iterator[Path]:
@@ -267,15 +284,19 @@ def on_loopback(image: str) -> bool:
     return image.partition("/")[0].partition(":")[0] in ("localhost", "127.0.0.1")
 
 
-@lru_cache(maxsize=256)
-def _architecture(program: str, image: str) -> str:
-    done = process.run((program, "image", "inspect", "--format", "{{.Architecture}}", image), timeout=60)
+# One worker: removals are in order, and end before the process does.
+_removals = ThreadPoolExecutor(1, thread_name_prefix="remove")
+_architectures: dict[tuple[str, str], str] = {}  # of an image that is there, it never changes
+
+
+def _architecture(program: str, image: str) -> str | None:
+    """Ask the engine; None if there is no such image."""
+    argv = (program, "image", "inspect", "--format", "{{.Architecture}}", image)
+    done = process.run(argv, timeout=60)
     if not done.ok:
-        raise ConfigurationError(
-            f"There is no local image {image}.",
-            "`wheelbuilder images build` makes the roots of the image table.",
-        )
-    return done.stdout.strip()
+        return None
+    found = _architectures[program, image] = done.stdout.strip()
+    return found
 
 
 def _confinement(user: str, pids: int, memory: int | None, cpus: float | None) -> Iterator[str]:

@@ -94,7 +94,7 @@ def write_list(requirement: str, scratch: Path) -> None:
 
 
 def by_wheelbuilder(requirement: str, scratch: Path, round_: int) -> list[str]:
-    """The whole path, into a store of its own; what upstream has a wheel of must be asked for with --force."""
+    """The whole path, into a store of its own; --force where upstream has a wheel."""
     name = requirement.partition("==")[0]
     list_path = str(scratch / f"{name}.toml")
     store = ("--store", str(scratch / f"store-{name}-{round_}"))

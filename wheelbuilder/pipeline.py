@@ -96,6 +96,7 @@ def run(request: Request, watch: Watch) -> Run:
     started, clock = datetime.now(UTC), time.monotonic()
     ledger = _Ledger(request=request, watch=watch, run=_run_id(started))
     interrupted = False
+    _sweep(cache_home() / "scratch")
     try:
         if request.plan.builds:
             with _site(request) as site:
@@ -139,13 +140,13 @@ class _Ledger:
             self.flush()
 
     def flush(self) -> None:
-        """Publish what waits: wheels and their pages, then the records."""
+        """Publish what waits: records first, so that nothing is published without its provenance."""
+        keep(self.request.store, self._waiting)
         changes = [] if self._upstream_is_out else list(_upstream_changes(self.request.plan))
         built = [record.outcome for record in self._waiting if isinstance(record.outcome, Built)]
         changes += [_change(outcome) for outcome in built]
         store, channel = self.request.store, self.request.listed.channel
         done = publish(store, channel, changes, run=self.run, now=datetime.now(UTC), cache=states_cache())
-        keep(store, self._waiting)
         self._waiting, self._upstream_is_out, self._last = [], True, time.monotonic()
         self.changed |= dict.fromkeys(done.changed)
         ours = {outcome.wheel.sha256 for outcome in built}
@@ -242,14 +243,17 @@ def _site(request: Request) -> Iterator[Site]:
 
 
 def _scratch(below: Path) -> Path:
-    """Make this process's folder, and remove those of drivers that were killed."""
-    below.mkdir(parents=True, exist_ok=True)
-    for folder in below.iterdir():
+    """Make this process's folder."""
+    own = below / our_mark()
+    own.mkdir(parents=True, exist_ok=True)
+    return own
+
+
+def _sweep(below: Path) -> None:
+    """Remove the folders of drivers that were killed."""
+    for folder in below.glob("*"):
         if not is_alive(folder.name):
             shutil.rmtree(folder, ignore_errors=True)
-    own = below / our_mark()
-    own.mkdir(exist_ok=True)
-    return own
 
 
 def _constraints(listed: RequirementsList, target: Target) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ EARLIEST, LATEST = (
     4_354_732_800,
 )  # 1980-01-02 and 2107-12-31: what zip can hold, in every time zone
 SHA256 = re.compile(r"[0-9a-f]{64}")
+FILENAME = re.compile(r"[^./\0][^/\0]*")  # it becomes a path here
 # As it is: bytes that a server calls compressed would be unpacked before they are compared with the digest.
 HEADERS = {"Accept-Encoding": "identity"}
 UNREADABLE = (
@@ -47,7 +48,7 @@ def fetch(file: IndexFile, folder: Path, session: requests.Session) -> Path:
     Raises StepFailedError: BAD_DIGEST if the bytes are not what the index says, NO_SOURCE if they
     cannot be had.
     """
-    if not SHA256.fullmatch(file.sha256) or PurePosixPath(file.filename).name != file.filename:
+    if not SHA256.fullmatch(file.sha256) or not FILENAME.fullmatch(file.filename):
         raise StepFailedError(
             FailureClass.BAD_DIGEST,
             f"{file.filename!r} with the digest {file.sha256!r} is no file name and no SHA-256.",

@@ -9,6 +9,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sdists import EPOCH, FileIndex, in_tree
@@ -33,7 +34,11 @@ def index() -> Iterator[FileIndex]:
 
 
 def listed(index: FileIndex, **values: str) -> IndexFile:
-    usual = {"filename": GOOD.filename, "url": f"{index.base}files/{GOOD.filename}", "sha256": DIGEST}
+    usual: dict[str, Any] = {
+        "filename": GOOD.filename,
+        "url": f"{index.base}files/{GOOD.filename}",
+        "sha256": DIGEST,
+    }
     return IndexFile(**(usual | values))
 
 

@@ -61,7 +61,9 @@ def wheel(
     with zipfile.ZipFile(path, "w") as archive:
         for name, data in {**members, **(unrecorded or {})}.items():
             if name not in without:
-                archive.writestr(name, data)
+                member = zipfile.ZipInfo(name)
+                member.external_attr = (0o100755 if "/scripts/" in name else 0o100644) << 16
+                archive.writestr(member, data)
     return path
 
 

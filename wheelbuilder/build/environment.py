@@ -9,6 +9,8 @@ import hashlib
 import os
 import shutil
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from wheelbuilder.build.outcomes import FailureClass, StepFailedError
 from wheelbuilder.inputs.images import Interpreter
 from wheelbuilder.inputs.targets import Target
 
+UNREADABLE = (InstallerError, zipfile.BadZipFile, zlib.error, OSError, ValueError, KeyError)
 LAYOUT = 2  # raised when what is written for the same wheels changes
 
 
@@ -89,7 +92,7 @@ def _install(wheel: Path, folder: Path, site: Path, version: str, python: str) -
                 SchemeDictionaryDestination(scheme, interpreter=python, script_kind="posix"),
                 additional_metadata={},
             )
-    except (InstallerError, OSError, ValueError, KeyError) as error:
+    except UNREADABLE as error:
         raise StepFailedError(
             FailureClass.REQUIREMENTS, f"{wheel.name} cannot be installed for the build: {error}"
         ) from None

@@ -60,8 +60,8 @@ def static_requirements(source: Path) -> tuple[str, ...]:
     try:
         return tuple(sorted(ProjectBuilder(source).build_system_requires))
     except BuildException as error:
-        reason = str(error).replace(f"{source}/", "")
-        raise StepFailedError(FailureClass.BACKEND, f"pyproject.toml is not valid: {reason}") from None
+        reason = str(error).replace(f"{source}/", "").replace(str(source), source.name)
+        raise StepFailedError(FailureClass.BACKEND, f"it is not a project to build: {reason}") from None
 
 
 def dynamic_requirements(workshop: Workshop, settings: ConfigSettings) -> tuple[str, ...]:

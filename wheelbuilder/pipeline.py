@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -18,10 +17,9 @@ from typing import Any, Protocol
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from wheelbuilder.build import engine_probe, job, process, schedule
+from wheelbuilder.build import job, process, schedule, workplace
 from wheelbuilder.build.cache import cache_home
 from wheelbuilder.build.outcomes import Built, Failed, Outcome, Step
-from wheelbuilder.build.owners import is_alive, our_mark
 from wheelbuilder.build.site import Site
 from wheelbuilder.errors import InterruptedRunError
 from wheelbuilder.inputs.images import Catalogue
@@ -41,7 +39,6 @@ from wheelbuilder.report.keep import keep, keep_run
 from wheelbuilder.report.records import Record, record, run_document
 
 PUBLISH_EVERY = 30.0  # seconds: what is lost if the machine dies, against commits in the history
-RESERVED = 1 << 30  # bytes of memory that builds leave to everything else
 
 
 class Watch(Protocol):
@@ -96,7 +93,7 @@ def run(request: Request, watch: Watch) -> Run:
     started, clock = datetime.now(UTC), time.monotonic()
     ledger = _Ledger(request=request, watch=watch, run=_run_id(started))
     interrupted = False
-    _sweep(cache_home() / "scratch")
+    workplace.sweep()
     try:
         if request.plan.builds:
             with _site(request) as site:
@@ -218,42 +215,17 @@ def _build(request: Request, site: Site, watch: Watch) -> Generator[Outcome, Non
         process.reset()
 
 
-@contextmanager
-def _site(request: Request) -> Iterator[Site]:
-    engine = engine_probe.find(request.engine)
-    engine.reap()
-    cache = cache_home()
-    scratch = _scratch(cache / "scratch")
-    jobs = _jobs(request)
-    try:
-        yield Site(
-            engine=engine,
-            catalogue=request.catalogue,
-            upstream=request.index,
-            recipes=request.listed.recipes,
-            cache=cache,
-            scratch=scratch,
-            build_constraints=request.listed.build_constraints,
-            constraints={target: _constraints(request.listed, target) for target in request.plan.targets},
-            memory=max(RESERVED, (_memory() - RESERVED) // jobs),
-            jobs=os.cpu_count() or 1,
-        )
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _scratch(below: Path) -> Path:
-    """Make this process's folder."""
-    own = below / our_mark()
-    own.mkdir(parents=True, exist_ok=True)
-    return own
-
-
-def _sweep(below: Path) -> None:
-    """Remove the folders of drivers that were killed."""
-    for folder in below.glob("*"):
-        if not is_alive(folder.name):
-            shutil.rmtree(folder, ignore_errors=True)
+def _site(request: Request) -> AbstractContextManager[Site]:
+    listed = request.listed
+    return workplace.opened(
+        engine=request.engine,
+        jobs=_jobs(request),
+        catalogue=request.catalogue,
+        upstream=request.index,
+        recipes=listed.recipes,
+        build_constraints=listed.build_constraints,
+        constraints={target: _constraints(listed, target) for target in request.plan.targets},
+    )
 
 
 def _constraints(listed: RequirementsList, target: Target) -> tuple[str, ...]:
@@ -286,7 +258,3 @@ def _run_id(started: datetime) -> str:
 
 def _jobs(request: Request) -> int:
     return request.jobs or os.cpu_count() or 1
-
-
-def _memory() -> int:
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,95 @@
+"""Opens this machine for the builds of a run (engine, folders, limits) and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from wheelbuilder.build import engine_probe
+from wheelbuilder.build.cache import cache_home
+from wheelbuilder.build.owners import is_alive, our_mark
+from wheelbuilder.build.site import Site
+from wheelbuilder.inputs.images import Catalogue
+from wheelbuilder.inputs.recipes import Recipes
+from wheelbuilder.inputs.targets import Target
+from wheelbuilder.plan.upstream import UpstreamIndex
+
+UMASK = 0o022
+RESERVED = 1 << 30  # bytes of memory that builds leave to everything else
+
+
+@contextmanager
+def opened(
+    *,
+    engine: str | None,
+    jobs: int,
+    catalogue: Catalogue,
+    upstream: UpstreamIndex,
+    recipes: Recipes,
+    build_constraints: tuple[str, ...],
+    constraints: Mapping[Target, tuple[str, ...]],
+) -> Iterator[Site]:
+    """Yield the site of a run's builds; containers and folders of drivers that were killed go first.
+
+    engine: its name, or None for the first that works. jobs: builds at a time, which share the memory.
+    """
+    found = engine_probe.find(engine)
+    found.reap()
+    with _fixed_umask(), _scratch() as scratch:
+        yield Site(
+            engine=found,
+            catalogue=catalogue,
+            upstream=upstream,
+            recipes=recipes,
+            cache=cache_home(),
+            scratch=scratch,
+            build_constraints=build_constraints,
+            constraints=constraints,
+            memory=max(RESERVED, (_memory() - RESERVED) // jobs),
+            jobs=os.cpu_count() or 1,
+        )
+
+
+@contextmanager
+def _fixed_umask() -> Iterator[None]:
+    """Let modes in wheels and environments be the same everywhere, and readable for the build's user."""
+    before = os.umask(UMASK)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def sweep() -> None:
+    """Remove the folders of drivers that were killed."""
+    for folder in _folders().glob("*"):
+        if not is_alive(folder.name):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """Make this process's folder, into which no other user sees: what builds write belongs to uid 1000.
+
+    Temporary folders lie there too while it is open, since some are mounted into containers.
+    """
+    own = _folders() / our_mark()
+    own.mkdir(mode=0o700, parents=True, exist_ok=True)
+    before, tempfile.tempdir = tempfile.tempdir, str(own)
+    try:
+        yield own
+    finally:
+        tempfile.tempdir = before
+        shutil.rmtree(own, ignore_errors=True)
+
+
+def _folders() -> Path:
+    return cache_home() / "scratch"
+
+
+def _memory() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

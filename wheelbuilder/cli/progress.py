@@ -22,7 +22,9 @@ class Progress:
 
     def __init__(self, total: int) -> None:
         self._console = Console(stderr=True, highlight=False, markup=False)
-        self._running: dict[str, tuple[Build, Step, float]] = {}
+        # By thread: while a build makes a requirement of its own first, its row shows that.
+        self._running: dict[int, tuple[Build, Step, float]] = {}
+        self._since: dict[str, float] = {}
         self._total, self._done, self._started = total, 0, time.monotonic()
         self._lock = threading.Lock()
         # A run without builds has nothing to show, and a live display starts a thread.
@@ -49,15 +51,16 @@ class Progress:
     def step(self, build: Build, step: Step) -> None:
         """Note the step; without a terminal, print it."""
         with self._lock:
-            _, _, since = self._running.get(build.key, (build, step, time.monotonic()))
-            self._running[build.key] = (build, step, since)
+            since = self._since.setdefault(build.key, time.monotonic())
+            self._running[threading.get_ident()] = (build, step, since)
         if not self._live:
             self._say(f"{build.pin} {build.target}: {step}")
 
     def finished(self, outcome: Outcome) -> None:
         """Print the outcome in a line, which stays."""
         with self._lock:
-            self._running.pop(outcome.build.key, None)
+            key = outcome.build.key
+            self._running = {row: shown for row, shown in self._running.items() if shown[0].key != key}
             self._done += 1
         self._say(f"{outcome.build.pin} {outcome.build.target}: {_words(outcome)}")
 

@@ -14,7 +14,7 @@ from wheelbuilder.errors import ConfigurationError
 from wheelbuilder.inputs.tables import Table, read_toml
 from wheelbuilder.inputs.targets import Target
 
-ROOT_FORMAT = 9  # raised when the way roots are made changes what is in them
+ROOT_FORMAT = 1  # raised when the way roots are made changes what is in them
 POLICY = re.compile(r"(manylinux|musllinux)_[0-9]+_[0-9]+")
 PINNED = re.compile(r"\S+@sha256:[0-9a-f]{64}")
 INTERPRETER = re.compile(r"cp3[0-9]+")

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from wheelbuilder.build.failures import MOST_LENGTH, MOST_LINES, MOST_READ, classify, read, useful_lines
+from wheelbuilder.build.failures import MOST_LENGTH, MOST_LINES, classify, useful_lines
+from wheelbuilder.build.logs import MOST_READ, tail
 from wheelbuilder.build.outcomes import FailureClass as F
 
 GCC_HEADER = """
@@ -199,9 +200,9 @@ def test_a_flood_costs_little(block: str) -> None:
     assert time.process_time() - started < 5
 
 
-def test_only_the_end_of_a_log_is_read(tmp_path: Path) -> None:
+def test_only_the_end_of_a_log_is_tail(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    assert read(log) == ""
+    assert tail(log) == ""
     log.write_bytes(b"start" + b"\xff" * (MOST_READ + 7) + b"end")
-    text = read(log)
+    text = tail(log)
     assert len(text) == MOST_READ and text.endswith("end") and "start" not in text

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from build import BuildBackendException, BuildException, ProjectBuilder
 
-from wheelbuilder.build import failures
+from wheelbuilder.build import failures, logs
 from wheelbuilder.build.engine import ContainerExit, Engine, Mount
 from wheelbuilder.build.outcomes import FailureClass, StepFailedError
 from wheelbuilder.errors import WheelbuilderError
@@ -202,7 +202,7 @@ def _attempted(counters: Path) -> bool:
 
 
 def _failure(workshop: Workshop, doing: str, error: Exception) -> StepFailedError:
-    text = failures.read(workshop.log)
+    text = logs.tail(workshop.log)
     lines = failures.useful_lines(text)
     done = error.exit if isinstance(error, _HookFailedError) else None
     if done and done.timed_out:
@@ -235,5 +235,5 @@ def _network_failure(doing: str, log: Path) -> StepFailedError:
         FailureClass.NETWORK_ATTEMPT,
         f"{doing}, it tried to reach the network, which is off",
         "Name what it fetches in build-requires or system-packages, or set allow-network-attempt.",
-        failures.useful_lines(failures.read(log)),
+        failures.useful_lines(logs.tail(log)),
     )

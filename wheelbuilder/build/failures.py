@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from wheelbuilder.build.outcomes import FailureClass
 
 MOST_LINES = 8
 MOST_LENGTH = 300  # characters of one line
-MOST_READ = 8 << 20  # bytes of a log that are looked at, from the end: it may be as large as the disk
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,15 +130,6 @@ def classify(log: str) -> Clue | None:
                 hint=clue.hint,
             )
     return None
-
-
-def read(log: Path) -> str:
-    """Return the end of a log as text; nothing where no program has printed."""
-    if not log.exists():
-        return ""
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - MOST_READ))
-        return file.read().decode(errors="replace")
 
 
 def useful_lines(log: str) -> tuple[str, ...]:

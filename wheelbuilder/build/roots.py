@@ -155,5 +155,6 @@ def local_roots(engine: Engine) -> frozenset[str]:
 
 
 def remove(engine: Engine, image: str) -> None:
-    """Remove a root image."""
+    """Remove a root image, once the containers of it that have ended are gone."""
+    engine.settle()
     engine.call("rmi", image)

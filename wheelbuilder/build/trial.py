@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wheelbuilder.build import failures
+from wheelbuilder.build import failures, logs
 from wheelbuilder.build.engine import ContainerExit, Engine, Mount
 from wheelbuilder.build.outcomes import FailureClass, StepFailedError
 
@@ -62,7 +62,7 @@ def run(
         memory=memory,
         log=log,
     )
-    lines = failures.read(log).splitlines()
+    lines = logs.tail(log).splitlines()
     answers = [line.removeprefix(ANSWER) for line in lines if line.startswith(ANSWER)]
     text = "\n".join(line for line in lines if not line.startswith(ANSWER))
     if not done.ok or not answers:

@@ -10,7 +10,8 @@ from simple_index import Answer, SimpleIndex, entry, page
 
 from wheelbuilder.errors import UnreachableError
 from wheelbuilder.plan.files import IndexFile
-from wheelbuilder.plan.upstream import CONNECTIONS, UpstreamIndex, wanted_names
+from wheelbuilder.plan.pages import wanted_names
+from wheelbuilder.plan.upstream import CONNECTIONS, UpstreamIndex
 
 SIX = canonicalize_name("six")
 GOOD = Answer(body=page("six", [entry("six-1.0.tar.gz")]))

@@ -131,7 +131,10 @@ class _PageCache(SeparateBodyFileCache):
         except FileNotFoundError:
             temporary.parent.mkdir(self.dirmode, parents=True, exist_ok=True)
             temporary.write_bytes(data)
-        temporary.replace(path)
+        # A rename over a file makes ext4 write it out at once; over nothing it is free, and a reader
+        # in between finds no entry, which is a miss.
+        Path(path).unlink(missing_ok=True)
+        temporary.rename(path)
 
 
 class _NoLock:

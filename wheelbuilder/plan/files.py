@@ -53,7 +53,7 @@ class FileName:
     build: tuple[int, str] | None = None
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16384)  # a name is read twice: to find its version, then to compare its tags
 def parse_filename(filename: str) -> FileName | None:
     """Read the name of a wheel or an sdist; None for anything else (eggs, installers, bad names)."""
     try:

@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 import gc
-import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from email.message import Message
 from pathlib import Path
-from typing import Any
 
 import requests
 from packaging.utils import NormalizedName
 from packaging.version import Version
-from pypi_simple import (
-    ACCEPT_JSON_PREFERRED,
-    DistributionPackage,
-    ProjectPage,
-    UnsupportedRepoVersionError,
-)
+from pypi_simple import ACCEPT_JSON_PREFERRED, UnsupportedRepoVersionError
 
 from wheelbuilder.errors import ConfigurationError, UnreachableError
 from wheelbuilder.inputs.http import BACK_OFF, TIMEOUT, bound, is_address, session, shown, unreachable
-from wheelbuilder.plan.files import IndexFile, parse_filename
+from wheelbuilder.plan.files import IndexFile
+from wheelbuilder.plan.pages import HTML, Page, files
 
-JSON = "application/vnd.pypi.simple.v1+json"
-HTML_V1 = "application/vnd.pypi.simple.v1+html"
-HTML = "text/html"
 CONNECTIONS = 16  # requests at a time
 COLLECT_AFTER = 50_000  # new objects between two searches for reference cycles
 CHUNK = 1 << 20  # bytes at a time: small chunks cost more than the reading
@@ -82,14 +70,14 @@ class UpstreamIndex:
         if page is None:
             return None
         try:
-            return tuple(map(_index_file, _packages(page, name, versions)))
+            return tuple(files(page, name, versions))
         except (ValueError, KeyError, TypeError, AttributeError, UnsupportedRepoVersionError) as error:
             raise UnreachableError(
                 f"{shown(url)} is not a page of the simple API: {_complaint(error)}.",
                 "Check the index's address; it must be the root of a simple index (PEP 503, PEP 691).",
             ) from None
 
-    def _get(self, url: str) -> _Page | None:
+    def _get(self, url: str) -> Page | None:
         for attempt in range(1, BODY_ATTEMPTS + 1):
             try:
                 return self._read(url)
@@ -100,7 +88,7 @@ class UpstreamIndex:
                 raise unreachable(url, error) from None
         raise AssertionError("the loop returns or raises")
 
-    def _read(self, url: str) -> _Page | None:
+    def _read(self, url: str) -> Page | None:
         headers = {"Accept": ACCEPT_JSON_PREFERRED}
         with self._session.get(url, timeout=TIMEOUT, headers=headers, stream=True) as response:
             body = b"".join(response.iter_content(CHUNK))
@@ -109,7 +97,7 @@ class UpstreamIndex:
             response.raise_for_status()
             header = Message()
             header["content-type"] = response.headers.get("content-type", HTML)
-            return _Page(
+            return Page(
                 url=response.url,
                 content_type=header.get_content_type(),
                 charset=header.get_content_charset(),
@@ -128,92 +116,7 @@ def _rare_collection() -> Iterator[None]:
         gc.set_threshold(*usual)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Page:
-    """A project page as it came. url: where it came from in the end; links are relative to it."""
-
-    url: str
-    content_type: str
-    charset: str | None
-    body: bytes
-
-
-def _packages(
-    page: _Page, name: NormalizedName, versions: Iterable[Version] | None
-) -> Iterator[DistributionPackage]:
-    """Read a page, dropping other versions before anything is made of them: most of a page is those."""
-    if page.content_type == JSON:
-        return _json_packages(page, versions)
-    if page.content_type in (HTML, HTML_V1):
-        return _html_packages(page, name, versions)
-    raise ValueError(f"its content type is {page.content_type}")
-
-
-def _json_packages(page: _Page, versions: Iterable[Version] | None) -> Iterator[DistributionPackage]:
-    data: Any = json.loads(page.body)
-    api_version = data["meta"]["api-version"]
-    if api_version.partition(".")[0] != "1":
-        raise ValueError(f"it has API version {api_version}, and 1 is what is known")
-    kept = set(wanted_names([file["filename"] for file in data["files"]], versions))
-    for file in data["files"]:
-        if file["filename"] in kept:
-            # without the project's name as a hint, which costs a regular expression for each project
-            yield DistributionPackage.from_json_data(file, base_url=page.url)
-
-
-def _html_packages(
-    page: _Page, name: NormalizedName, versions: Iterable[Version] | None
-) -> Iterator[DistributionPackage]:
-    packages = ProjectPage.from_html(name, page.body, page.url, page.charset).packages
-    kept = set(wanted_names([package.filename for package in packages], versions))
-    return (package for package in packages if package.filename in kept)
-
-
-def wanted_names(filenames: Iterable[str], versions: Iterable[Version] | None) -> list[str]:
-    """Return the file names of some versions (None: of all), eggs and installers among them.
-
-    A name is parsed only if the version's text stands in it, because parsing every name of every
-    page costs seconds; where no sdist is found so, all are parsed (`2013.06` for 2013.6).
-    """
-    names: tuple[str, ...] = tuple(filenames)
-    if versions is None:
-        return list(names)
-    chosen: list[str] = []
-    for version in versions:
-        text = f"-{version}"
-        near = [name for name in names if text in name and _is_of(version, name, or_egg=True)]
-        if not any(name.endswith((".tar.gz", ".zip")) for name in near):
-            near += [name for name in names if text not in name and _is_of(version, name)]
-        chosen += near
-    return chosen
-
-
-def _is_of(version: Version, filename: str, *, or_egg: bool = False) -> bool:
-    parsed = parse_filename(filename)
-    if parsed is None:
-        return or_egg and bool(re.search(rf"-{re.escape(str(version))}[-.][a-z]", filename))
-    return parsed.version == version
-
-
 def _complaint(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"the key {error} is missing"
     return str(error).splitlines()[0].rstrip(".:")
-
-
-def _rfc3339(moment: datetime | None) -> str | None:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z") if moment else None
-
-
-def _index_file(package: DistributionPackage) -> IndexFile:
-    metadata = package.metadata_digests
-    return IndexFile(
-        filename=package.filename,
-        url=package.url,
-        sha256=package.digests.get("sha256", ""),
-        size=package.size,
-        requires_python=package.requires_python or None,
-        upload_time=_rfc3339(package.upload_time),
-        yanked=(package.yanked_reason or "") if package.is_yanked else None,
-        metadata_sha256=metadata.get("sha256", "") if metadata is not None else None,
-    )

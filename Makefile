@@ -33,7 +33,7 @@ check: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest -m "not engine and not network"
+	$(BIN)/pytest --numprocesses auto -m "not engine and not network and not integration"
 
 images: setup $(INSTALLED)
 	$(BIN)/wheelbuilder images build $(CHOSEN)

@@ -386,6 +386,7 @@ def operations(tmp_path: Path, prepare: Callable[[Store], object], act: Callable
 
 
 @pytest.mark.usefixtures("one_at_a_time")
+@pytest.mark.integration
 class TestDeath:
     """A writer that dies at any operation of the store leaves nothing that the next run does not repair."""
 
@@ -437,6 +438,7 @@ class TestDeath:
 
 
 @pytest.mark.usefixtures("one_at_a_time")
+@pytest.mark.integration
 class TestRace:
     def test_another_writer_at_any_moment(self, tmp_path: Path, built: Path) -> None:
         mine = (wheel_change(built, "foo", "1.0"), wheel_change(built, "mine"))

@@ -26,6 +26,8 @@ from wheelbuilder.mirror.read import contents
 from wheelbuilder.mirror.serve import Server, serving
 from wheelbuilder.mirror.store import DirectoryStore
 
+pytestmark = pytest.mark.integration
+
 CHANNEL = "stable"
 CLEAN = {"PIP_CONFIG_FILE": "/dev/null", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "NO_PROXY": "127.0.0.1"}
 PIP = (sys.executable, "-m", "pip", "install", "--no-cache-dir", "--progress-bar=off")

@@ -20,6 +20,7 @@ from wheelbuilder.errors import UnreachableError
 
 TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two bytes
 ATTEMPTS = 5
+CONNECT_ATTEMPTS = 3  # where nobody listens, somebody waits for the message
 HEALING = (429, 500, 502, 503, 504)  # status codes that a later attempt may not see
 BACK_OFF = 0.5  # seconds before the second attempt, doubled for each later one
 PATIENCE = 60  # seconds: the longest wait that a server's Retry-After may ask for
@@ -31,6 +32,7 @@ def session(
     """Return a session that repeats what can heal and, given a folder, caches by the rules of RFC 9111."""
     retries = Retry(
         total=ATTEMPTS - 1,
+        connect=CONNECT_ATTEMPTS - 1,
         backoff_factor=back_off,
         backoff_jitter=back_off / 2,
         status_forcelist=HEALING,

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from wheelbuilder.build import process
+from wheelbuilder.build import process, untrusted
 from wheelbuilder.build.cache import cache_home
 from wheelbuilder.build.memory_watch import FOLDER, read_notes, watched
 from wheelbuilder.build.owners import OWNER_LABEL, is_alive, our_mark
@@ -146,9 +146,9 @@ class Engine:
         Raises UnreachableError if the engine cannot start a container.
         """
         container = f"wheelbuilder-{name or 'run'}-{uuid.uuid4().hex[:12]}"
-        with tempfile.TemporaryDirectory(prefix="wheelbuilder-") as notes:
+        with _folders() as (private, notes):
             if memory is not None:
-                mounts = (*mounts, Mount(source=Path(notes), target=FOLDER, writable=True))
+                mounts = (*mounts, Mount(source=notes, target=FOLDER, writable=True))
                 argv = watched(argv)
             command = (
                 *(self.name, "run", "--name", container, "--label", f"{OWNER_LABEL}={our_mark()}"),
@@ -160,8 +160,8 @@ class Engine:
                 *(word for mount in mounts for word in _mount(mount, user)),
                 *("--workdir", workdir, "--entrypoint", argv[0], image, *argv[1:]),
             )
-            done = self._run_and_remove(container, command, Path(notes), timeout, log)
-            out_of_memory, peak = read_notes(Path(notes))
+            done = self._run_and_remove(container, command, private, timeout, log)
+            out_of_memory, peak = read_notes(notes)
         return ContainerExit(
             exit_code=TIMED_OUT if done.timed_out else done.exit_code,
             seconds=done.seconds,
@@ -176,7 +176,7 @@ class Engine:
         self, container: str, command: tuple[str, ...], cwd: Path, timeout: float, log: Path | None
     ) -> process.Completed:
         try:
-            # podman's monitor drops a file named "oom" into the current directory.
+            # podman's monitor creates a file named "oom" in the current directory, through a link too.
             done = process.run(command, cwd=cwd, timeout=timeout, log=log and log.absolute())
         except BaseException:
             self.remove(container)
@@ -297,6 +297,18 @@ def _architecture(program: str, image: str) -> str | None:
         return None
     found = _architectures[program, image] = done.stdout.strip()
     return found
+
+
+@contextmanager
+def _folders() -> Iterator[tuple[Path, Path]]:
+    """Make the engine's own working folder, which no container sees, and one for notes, which one does."""
+    folder = Path(tempfile.mkdtemp(prefix="wheelbuilder-"))
+    try:
+        for name in ("private", "notes"):
+            (folder / name).mkdir()
+        yield folder / "private", folder / "notes"
+    finally:
+        untrusted.remove(folder)
 
 
 def _confinement(user: str, pids: int, memory: int | None, cpus: float | None) -> Iterator[str]:

@@ -6,11 +6,16 @@ child of the command was killed, and the control group is gone before the host c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from wheelbuilder.build import untrusted
+
 FOLDER = "/run/wheelbuilder"
 FILE = "memory"
+MOST = 4096  # bytes
+NOTE = re.compile(r"^(oom_kill|peak) ([0-9]{1,18})$", re.MULTILINE)
 
 # Built-in words only, so that an emulated shell starts no further process. cgroup v2 first, then v1.
 SCRIPT = f"""
@@ -37,9 +42,7 @@ def watched(argv: Sequence[str]) -> tuple[str, ...]:
 
 def read_notes(folder: Path) -> tuple[bool, int | None]:
     """Return whether the kernel killed for memory, and the peak in bytes where the kernel says it."""
-    try:
-        lines = (folder / FILE).read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:
-        return False, None  # the shell itself was ended
-    notes = {key: int(value) for key, _, value in (line.partition(" ") for line in lines) if value.isdigit()}
+    # Nothing where the shell itself was ended, or where foreign code put something else in its place.
+    text = (untrusted.read(folder / FILE, MOST) or b"").decode("ascii", errors="replace")
+    notes = {match[1]: int(match[2]) for match in NOTE.finditer(text)}
     return notes.get("oom_kill", 0) > 0, notes.get("peak")

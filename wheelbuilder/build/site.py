@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from wheelbuilder.build import untrusted
 from wheelbuilder.build.engine import Engine
 from wheelbuilder.build.requirements import Resolver
 from wheelbuilder.inputs.images import Catalogue, Role
@@ -80,7 +80,7 @@ class Bench:
     @classmethod
     def lay_out(cls, folder: Path) -> Bench:
         """Make an empty bench, whatever an earlier build that was killed left there."""
-        shutil.rmtree(folder, ignore_errors=True)
+        untrusted.remove(folder)
         for name in ("unpacked", "out", "logs"):
             (folder / name).mkdir(parents=True)
         return cls(folder=folder)
@@ -112,5 +112,4 @@ class Bench:
 
     def clear(self) -> None:
         """Remove what nobody needs after the build: sources and copies, not logs and not the wheel."""
-        for folder in (self.unpacked, self.out, self.candidates):
-            shutil.rmtree(folder, ignore_errors=True)
+        untrusted.remove(self.unpacked, self.out, self.candidates)

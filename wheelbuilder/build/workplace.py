@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from wheelbuilder.build import engine_probe
+from wheelbuilder.build import engine_probe, untrusted
 from wheelbuilder.build.cache import cache_home
 from wheelbuilder.build.owners import is_alive, our_mark
 from wheelbuilder.build.site import Site
@@ -66,9 +65,7 @@ def _fixed_umask() -> Iterator[None]:
 
 def sweep() -> None:
     """Remove the folders of drivers that were killed."""
-    for folder in _folders().glob("*"):
-        if not is_alive(folder.name):
-            shutil.rmtree(folder, ignore_errors=True)
+    untrusted.remove(*(folder for folder in _folders().glob("*") if not is_alive(folder.name)))
 
 
 @contextmanager
@@ -84,7 +81,7 @@ def _scratch() -> Iterator[Path]:
         yield own
     finally:
         tempfile.tempdir = before
-        shutil.rmtree(own, ignore_errors=True)
+        untrusted.remove(own)
 
 
 def _folders() -> Path:

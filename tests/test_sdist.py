@@ -6,6 +6,7 @@ import io
 import os
 import stat
 import tarfile
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -132,6 +133,12 @@ def special(name: str, kind: bytes, linkname: str = "") -> tuple[Member, bytes]:
     return member, b""
 
 
+def with_headers(name: str, **headers: str) -> tuple[Member, bytes]:
+    made, data = file(name)
+    made.pax_headers = headers
+    return made, data
+
+
 TOP = file("thing-1.0/setup.py")
 BAD_TARS = {
     "absolute": [TOP, file("/thing-1.0/x")],
@@ -152,6 +159,34 @@ BAD_TARS = {
     "link at the top": [special("thing-1.0", tarfile.SYMTYPE, ".")],
     "nothing": [],
     "too long a name": [file("thing-1.0/" + "x" * 300)],
+    "too long a path": [TOP, file("thing-1.0" + "/x" * 600)],
+    "backslashes": [TOP, file("..\\..\\x")],
+    "hard link to a link": [
+        TOP,
+        special("thing-1.0/l", tarfile.SYMTYPE, "."),
+        special("thing-1.0/hard", tarfile.LNKTYPE, "thing-1.0/l"),
+        file("thing-1.0/hard/x"),
+    ],
+    "hard link behind a link": [
+        TOP,
+        special("thing-1.0/l", tarfile.SYMTYPE, "."),
+        special("thing-1.0/hard", tarfile.LNKTYPE, "thing-1.0/l/setup.py"),
+    ],
+    "file as a folder": [TOP, file("thing-1.0/setup.py/x")],
+    "folder over a link": [
+        TOP,
+        special("thing-1.0/l", tarfile.SYMTYPE, "."),
+        special("thing-1.0/l", tarfile.DIRTYPE),
+    ],
+    "unknown kind": [TOP, special("thing-1.0/x", b"Q")],
+    "sparse": [TOP, special("thing-1.0/x", tarfile.GNUTYPE_SPARSE)],
+    "infinite time": [TOP, with_headers("thing-1.0/x", mtime="inf")],
+    "absurd time": [TOP, with_headers("thing-1.0/x", mtime="1e300")],
+    "no time": [TOP, with_headers("thing-1.0/x", mtime="nan")],
+    "negative size": [TOP, with_headers("thing-1.0/x", size="-1024")],
+    "NUL": [TOP, with_headers("thing-1.0/x", path="thing-1.0/x\0y")],
+    "long header": [TOP, with_headers("thing-1.0/x", comment="x" * sdist.MOST_EXTENDED)],
+    "sparse in a header": [TOP, with_headers("thing-1.0/x", **{"GNU.sparse.map": "0,9"})],
 }  # fmt: skip
 
 
@@ -186,8 +221,107 @@ def test_a_good_tar_keeps_links_inside_and_times(tmp_path: Path) -> None:
     members = [TOP, file("thing-1.0/README", b"hello"), link, file("thing-1.0/new", mtime=EPOCH + 5)]
     archive = tar(tmp_path / "thing-1.0.tar.gz", *members)
     top = sdist.unpack(archive, tmp_path / "in")
-    assert top == tmp_path / "in/thing-1.0" and (top / "docs").read_bytes() == b"hello"
+    assert top == tmp_path / "in/source" and (top / "docs").read_bytes() == b"hello"
     assert (top / "new").stat().st_mtime == EPOCH + 5 == sdist.newest_time(archive)
+
+
+def test_the_chain_of_links_that_older_filters_follow_is_refused(tmp_path: Path) -> None:
+    # CVE-2025-4517: beyond PATH_MAX realpath stops resolving, and the filter believes what it says.
+    members, path = [TOP], "thing-1.0"
+    for letter in "abcdefghijklmnop":
+        members += [special(f"{path}/{'d' * 247}", tarfile.DIRTYPE)]
+        members += [special(f"{path}/{letter}", tarfile.SYMTYPE, "d" * 247)]
+        path = f"{path}/{letter}"
+    members += [special(f"{path}/{'l' * 254}", tarfile.SYMTYPE, "../" * 16)]
+    members += [special("thing-1.0/escape", tarfile.SYMTYPE, f"{path[10:]}/{'l' * 254}/../../../planted")]
+    members += [special("thing-1.0/hard", tarfile.LNKTYPE, "thing-1.0/escape"), file("thing-1.0/hard", b"x")]
+    archive = tar(tmp_path / "thing-1.0.tar.gz", *members)
+    assert failure_of(lambda: sdist.unpack(archive, tmp_path / "a/b/in")).failure is FailureClass.UNPACK
+    assert list(tmp_path.rglob("planted*")) == []
+
+
+def test_no_link_is_bent_by_another(tmp_path: Path) -> None:
+    links = [
+        special("thing-1.0/a/b/up", tarfile.SYMTYPE, "../.."),
+        special("thing-1.0/out", tarfile.SYMTYPE, "a/b/up/../../../x"),
+    ]
+    top = sdist.unpack(tar(tmp_path / "thing-1.0.tar.gz", TOP, *links), tmp_path / "in")
+    assert (top / "out").readlink() == Path("x") and (top / "a/b/up").resolve() == top
+
+
+def test_hard_links_and_repeated_members_are_as_tar_has_them(tmp_path: Path) -> None:
+    members = [
+        special("./thing-1.0/", tarfile.DIRTYPE),
+        file("./thing-1.0/a", b"old", mode=0o4777),
+        file("./thing-1.0/a", b"new", mode=0o6777),
+        special("./thing-1.0/deep/b", tarfile.LNKTYPE, "thing-1.0/a"),
+        special("./thing-1.0/l", tarfile.SYMTYPE, "a"),
+        special("./thing-1.0/l", tarfile.SYMTYPE, "deep/b"),
+        file("./thing-1.0/c", mode=0o600),
+    ]
+    members[4][0].mtime = members[5][0].mtime = members[0][0].mtime = EPOCH
+    top = sdist.unpack(tar(tmp_path / "thing-1.0.tar.gz", *members), tmp_path / "in")
+    assert [(top / name).read_bytes() for name in ("a", "deep/b", "l")] == [b"new"] * 3
+    assert [stat.S_IMODE((top / name).stat().st_mode) for name in "ac"] == [0o755, 0o644]
+    assert (top / "l").lstat().st_mtime == top.stat().st_mtime == EPOCH
+
+
+@pytest.mark.parametrize("name", ["comma,1", 'quo"te', "new\nline", "source", "-v", "a:b"])
+@pytest.mark.parametrize("ending", [".tar.gz", ".zip"])
+def test_the_top_folder_has_a_fixed_name(name: str, ending: str, tmp_path: Path) -> None:
+    archive = tmp_path / f"x-1{ending}"
+    if ending == ".zip":
+        zipped(archive, f"{name}/setup.py")
+    else:
+        tar(archive, file(f"{name}/setup.py"))
+    assert sdist.unpack(archive, tmp_path / "in") == tmp_path / "in/source"
+    assert [path.name for path in (tmp_path / "in/source").iterdir()] == ["setup.py"]
+
+
+def raw(path: Path, *headers: tuple[bytes, int], data: bytes = b"") -> Path:
+    with gzip.open(path, "wb", compresslevel=1) as archive:
+        for kind, size in headers:
+            member = Member("thing-1.0/x")
+            member.type, member.size = kind, size
+            archive.write(member.tobuf(tarfile.GNU_FORMAT))
+            for _ in range(0, size, 1 << 20):
+                archive.write(bytes(min(size, 1 << 20)))
+        archive.write(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    "kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK]
+)
+def test_a_header_is_not_read_into_memory_unless_small(kind: bytes, tmp_path: Path) -> None:
+    archive = raw(tmp_path / "thing-1.0.tar.gz", (kind, 64 << 20))
+    for read in (lambda: sdist.unpack(archive, tmp_path / "in"), lambda: sdist.newest_time(archive)):
+        tracemalloc.start()
+        failed = failure_of(read)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert "extended headers" in failed.summary and failed.failure is FailureClass.UNPACK
+        assert most < 8 << 20
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_many_small_headers_are_one_large(kind: bytes, tmp_path: Path) -> None:
+    archive = raw(tmp_path / "thing-1.0.tar.gz", *[(kind, 512)] * 100)
+    assert "extended headers" in failure_of(lambda: sdist.unpack(archive, tmp_path / "in")).summary
+
+
+def test_hidden_headers_count_as_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sdist, "MOST_MEMBERS", 4)
+    archive = raw(tmp_path / "thing-1.0.tar.gz", *[(tarfile.GNUTYPE_LONGNAME, 512)] * 17)
+    assert "members" in failure_of(lambda: sdist.unpack(archive, tmp_path / "in")).summary
+
+
+@pytest.mark.parametrize("size", [-512, 1 << 62])
+def test_a_size_that_cannot_be_is_refused(size: int, tmp_path: Path) -> None:
+    member = Member("thing-1.0/x")
+    member.type, member.size = tarfile.XHDTYPE, size
+    archive = raw(tmp_path / "thing-1.0.tar.gz", data=member.tobuf(tarfile.GNU_FORMAT) + bytes(9999))
+    assert failure_of(lambda: sdist.unpack(archive, tmp_path / "in")).failure is FailureClass.UNPACK
 
 
 @pytest.mark.parametrize(("time", "epoch"), [(0, sdist.EARLIEST), (1 << 33, sdist.LATEST), (EPOCH, EPOCH)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 import hashlib
 import os
+import posixpath
 import re
 import shutil
 import stat
@@ -13,8 +14,10 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 import requests
 
@@ -28,6 +31,15 @@ CONNECT_AND_READ = (15.0, 120.0)  # seconds
 ATTEMPTS = 4  # for bodies that break off, which the session's own retries do not see
 MOST_BYTES = 4 << 30  # what an sdist may hold when unpacked
 MOST_MEMBERS = 200_000
+MOST_EXTENDED = 16 << 10  # bytes a member; tarfile's search in them is quadratic before Python 3.11.10
+HEADERS_PER_MEMBER = 4
+MOST_SECONDS = 1 << 40
+EXTENDED = (
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+)
+TOP = "source"
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 EARLIEST, LATEST = (
     315_619_200,
     4_354_732_800,
@@ -38,7 +50,12 @@ FILENAME = re.compile(r"[^./\0][^/\0]*")  # it becomes a path here
 HEADERS = {"Accept-Encoding": "identity"}
 UNREADABLE = (
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError, OSError),
-    *(ValueError, KeyError, RuntimeError),  # no such link target; encrypted; compressed in an unknown way
+    *(
+        ValueError,
+        KeyError,
+        RuntimeError,
+        OverflowError,
+    ),  # no such link target; encrypted; compressed in an unknown way
 )
 
 
@@ -69,25 +86,32 @@ def fetch(file: IndexFile, folder: Path, session: requests.Session) -> Path:
 
 
 def unpack(archive: Path, folder: Path) -> Path:
-    """Unpack an sdist into `folder` and return its one top folder (PEP 625, PEP 527 for zip).
+    """Unpack an sdist into `folder` and return its one top folder, renamed `source` (PEP 625, PEP 527).
 
     Refused, with StepFailedError UNPACK and before anything of the member is written: absolute paths,
-    `..`, links that leave the folder, devices, more than MOST_BYTES or MOST_MEMBERS.
+    `..`, links that leave the folder, anything behind a link, devices, sparse files, long names, more
+    than MOST_BYTES, MOST_MEMBERS or MOST_EXTENDED.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    try:
+    with _refused_as_unpack(archive):
         if archive.name.endswith(".zip"):
             _unpack_zip(archive, folder)
         else:
             _unpack_tar(archive, folder)
-    except UNREADABLE as error:
-        raise StepFailedError(FailureClass.UNPACK, f"{archive.name} cannot be unpacked: {error}") from None
     tops = sorted(folder.iterdir())
     if len(tops) != 1 or tops[0].is_symlink() or not tops[0].is_dir():
         raise StepFailedError(
             FailureClass.UNPACK, f"{archive.name} must hold one folder, not {len(tops)} entries."
         )
-    return tops[0]
+    return tops[0].rename(folder / TOP)  # its name is the archive's, and would get into mounts and logs
+
+
+@contextmanager
+def _refused_as_unpack(archive: Path) -> Iterator[None]:
+    try:
+        yield
+    except UNREADABLE as error:
+        raise StepFailedError(FailureClass.UNPACK, f"{archive.name} cannot be unpacked: {error}") from None
 
 
 def apply_patch(patch: Patch, source: Path, log: Path) -> None:
@@ -114,12 +138,12 @@ def give(folder: Path, user: int) -> None:
 
 def newest_time(archive: Path) -> int:
     """Return an sdist's SOURCE_DATE_EPOCH: its newest member's time in seconds, as far as zip can hold it."""
-    if archive.name.endswith(".zip"):
-        with zipfile.ZipFile(archive) as opened:
-            times = [_zip_seconds(info) for info in opened.infolist()]
-    else:
-        with tarfile.open(archive) as opened_tar:
-            times = [int(member.mtime) for member in opened_tar]
+    with _refused_as_unpack(archive):
+        if archive.name.endswith(".zip"):
+            with zipfile.ZipFile(archive) as opened:
+                times = [_zip_seconds(info) for info in opened.infolist()]
+        else:
+            times = [int(member.mtime) for _, member in _members(archive)]
     return min(max([*times, EARLIEST]), LATEST)
 
 
@@ -167,33 +191,142 @@ def _words(error: Exception) -> str:
     return f"the index answered {response.status_code}" if response is not None else str(error)
 
 
+class _Header(tarfile.TarInfo):
+    """Any header of a tar, refused before tarfile reads what it announces into memory."""
+
+    def _proc_member(self, archive: _Archive) -> tarfile.TarInfo:
+        archive.headers += 1
+        if archive.headers > HEADERS_PER_MEMBER * MOST_MEMBERS:
+            raise ValueError(f"it holds more than {MOST_MEMBERS} members")
+        if self.size < 0 or self.type == tarfile.GNUTYPE_SPARSE:
+            raise ValueError(f"the member {self.name!r} is sparse or has no size")
+        _refuse_excess(archive.position() + self.size, 0)
+        archive.count_extended(self)
+        return super()._proc_member(archive)  # type: ignore[misc, no-any-return]
+
+    def _refuse_sparse(self, following: tarfile.TarInfo, *_: object) -> None:
+        raise ValueError(
+            f"the member {following.name!r} is sparse"
+        )  # its map has no bounds, its holes no size
+
+    _proc_gnusparse_00 = _proc_gnusparse_01 = _proc_gnusparse_10 = _refuse_sparse
+
+
+class _Archive(tarfile.TarFile):
+    """A tar whose headers are bounded, in number and in size."""
+
+    tarinfo = _Header
+    headers = 0
+    extended = 0  # bytes: of the extended headers since the last member
+    lasting = 0  # bytes: of those that hold for all members
+
+    def position(self) -> int:
+        """Return how many bytes were read, decompressed."""
+        return self.fileobj.tell() if self.fileobj else 0
+
+    def count_extended(self, header: tarfile.TarInfo) -> None:
+        """Refuse what makes the extended headers of one member larger than MOST_EXTENDED."""
+        if header.type not in EXTENDED:
+            self.extended = self.lasting
+            return
+        self.extended += tarfile.BLOCKSIZE + header.size
+        if header.type == tarfile.XGLTYPE:
+            self.lasting += tarfile.BLOCKSIZE + header.size
+        if self.extended > MOST_EXTENDED:
+            raise ValueError(f"a member has more than {MOST_EXTENDED >> 10} KiB of extended headers")
+
+
+def _members(archive: Path) -> Iterator[tuple[_Archive, tarfile.TarInfo]]:
+    with _Archive.open(archive) as opened:
+        count = 0
+        while (member := opened.next()) is not None:
+            opened.members.clear()  # type: ignore[attr-defined]  # tarfile keeps all, with their headers
+            count += 1
+            _refuse_excess(opened.position() + max(member.size, 0), count)
+            if member.size < 0 or not abs(member.mtime) < MOST_SECONDS:  # not: NaN
+                raise ValueError(f"the member {member.name!r} has an impossible size or time")
+            yield opened, member
+
+
 def _unpack_tar(archive: Path, folder: Path) -> None:
-    with tarfile.open(archive) as opened:
-        opened.extractall(folder, members=_limited(opened), filter=_safe_member)  # noqa: S202
-
-
-def _limited(opened: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    total = 0
-    links: set[PurePosixPath] = set()
-    for count, member in enumerate(opened, 1):
-        total += member.size
-        _refuse_excess(total, count)
-        path = PurePosixPath(member.name)
-        # Checks of where a link leads have been outwitted before; nothing honest is packed through one.
-        if not links.isdisjoint(path.parents) or (path in links and not member.issym()):
-            raise ValueError(f"the member {member.name!r} lies behind a link")
+    # Not extractall: its filter is missing before Python 3.11.4, and has been outwitted since.
+    times: dict[Path, float] = {}
+    for opened, member in _members(archive):
+        if not (member.isfile() or member.isdir() or member.issym() or member.islnk()):
+            raise ValueError(f"the member {member.name!r} is a device or a pipe")
+        place = _place(folder, member.name)
+        if member.isdir():
+            _make_folder(place)
+            times[place] = member.mtime
+            continue
+        _make_room(place, member)
         if member.issym():
-            links.add(path)
-        yield member
+            place.symlink_to(_target_inside(member))
+        elif member.islnk():
+            _link(_place(folder, member.linkname), place, member)
+        else:
+            _write(opened.extractfile(member), place, member.mode, member.mtime)
+        if member.issym():
+            os.utime(place, (member.mtime, member.mtime), follow_symlinks=False)
+    for place, time in times.items():
+        os.utime(place, (time, time), follow_symlinks=False)
 
 
-def _safe_member(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
-    if member.name.startswith("/") or ".." in PurePosixPath(member.name).parts:
-        raise ValueError(f"the member {member.name!r} would leave the folder")
-    if not (member.isfile() or member.isdir() or member.issym() or member.islnk()):
-        raise ValueError(f"the member {member.name!r} is a device or a pipe")
-    kept = tarfile.data_filter(member, path)  # PEP 706: links that leave, modes, owners
-    return kept.replace(mtime=member.mtime, deep=False)
+def _place(folder: Path, name: str) -> Path:
+    """Return where a member belongs; its parents are made, and all are folders and no links."""
+    if name.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", name):
+        raise ValueError(f"the member {name!r} would leave the folder")
+    parts = PurePosixPath(name).parts
+    if len(os.fsencode(name)) > 1024 or any(len(os.fsencode(part)) > 255 for part in parts):
+        raise ValueError(f"the member {name[:80]!r}... has too long a name")
+    for part in parts[:-1]:
+        folder /= part
+        _make_folder(folder)
+    return folder.joinpath(*parts[-1:])
+
+
+def _make_folder(place: Path) -> None:
+    try:
+        place.mkdir(mode=0o755)
+    except FileExistsError:
+        # The disk is asked, not a list: a link that got there in any way is seen, and never followed.
+        if not stat.S_ISDIR(place.lstat().st_mode):
+            raise ValueError(f"{place.name!r} is a link or a file, and a folder in another member") from None
+
+
+def _make_room(place: Path, member: tarfile.TarInfo) -> None:
+    if not os.path.lexists(place):
+        return
+    kind = stat.S_IFMT(place.lstat().st_mode)
+    if kind != stat.S_IFREG and not (member.issym() and kind == stat.S_IFLNK):
+        raise ValueError(f"the member {member.name!r} lies behind a link or replaces a folder")
+    place.unlink()  # tar: the later member of the same name counts
+
+
+def _target_inside(member: tarfile.TarInfo) -> str:
+    """Return a symbolic link's target with `..` only at its start, where no link can bend it."""
+    target = posixpath.normpath(member.linkname)
+    top, *rest = PurePosixPath(member.name).parts
+    ups = PurePosixPath(target).parts.count("..")
+    if not member.linkname or target.startswith("/") or ups > len(rest) - 1 or not top:
+        raise ValueError(f"the link {member.name!r} would leave the folder")
+    return target
+
+
+def _link(existing: Path, place: Path, member: tarfile.TarInfo) -> None:
+    # All that lies in the folder comes from this archive; what is no regular file there is no target.
+    if not os.path.lexists(existing) or not stat.S_ISREG(existing.lstat().st_mode):
+        raise ValueError(f"the hard link {member.name!r} does not lead to a file of this archive")
+    os.link(existing, place, follow_symlinks=False)
+
+
+def _write(source: IO[bytes] | None, place: Path, mode: int, time: float) -> None:
+    if source is None:
+        raise ValueError(f"the member {place.name!r} holds no data")
+    with source, os.fdopen(os.open(place, NEW, 0o600), "wb") as sink:
+        shutil.copyfileobj(source, sink, CHUNK)  # both formats stop at the declared size
+        os.fchmod(sink.fileno(), 0o755 if mode & 0o100 else 0o644)
+    os.utime(place, (time, time), follow_symlinks=False)
 
 
 def _unpack_zip(archive: Path, folder: Path) -> None:
@@ -205,22 +338,16 @@ def _unpack_zip(archive: Path, folder: Path) -> None:
 
 
 def _unpack_zip_member(opened: zipfile.ZipFile, info: zipfile.ZipInfo, folder: Path) -> None:
-    parts = PurePosixPath(info.filename).parts
-    if info.filename.startswith("/") or ".." in parts or "\\" in info.filename:
+    if "\\" in info.filename:
         raise ValueError(f"the member {info.filename!r} would leave the folder")
     mode = info.external_attr >> 16
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise ValueError(f"the member {info.filename!r} is a link or a device")
-    place = folder.joinpath(*parts)
+    place = _place(folder, info.filename)
     if info.is_dir():
-        place.mkdir(parents=True, exist_ok=True)
-        return
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with opened.open(info) as source, place.open("xb") as sink:
-        shutil.copyfileobj(source, sink, CHUNK)  # zipfile stops at the declared size
-    place.chmod(0o755 if mode & 0o100 else 0o644)
-    seconds = _zip_seconds(info)
-    os.utime(place, (seconds, seconds))
+        _make_folder(place)
+    else:
+        _write(opened.open(info), place, mode, _zip_seconds(info))
 
 
 def _refuse_excess(total: int, count: int) -> None:

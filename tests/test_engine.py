@@ -237,3 +237,17 @@ def wait_for(condition: object, seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not come about"
         time.sleep(0.1)
+
+
+@pytest.mark.parametrize("mischief", ['os.symlink("/dev/zero", "memory")', 'os.mkdir("memory")'])
+def test_the_folder_for_notes_is_no_door_to_the_host(mischief: str) -> None:
+    done = python(f"import os; os.chdir('/run/wheelbuilder'); {mischief}", memory=256 * MIB)
+    assert done.peak_memory is None and not done.out_of_memory
+
+
+def test_what_the_engine_drops_on_out_of_memory_follows_no_link_of_a_container(tmp_path: Path) -> None:
+    target = tmp_path / "dropped"
+    link = f"import os; os.symlink({str(target)!r}, '/run/wheelbuilder/oom')"
+    done = python(f"{link}; b = bytearray(300 << 20); b[::4096] = b[::4096]", memory=64 * MIB)
+    assert done.out_of_memory
+    assert not target.exists()

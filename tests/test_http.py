@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import requests
 from simple_index import Answer, SimpleIndex
 
 from wheelbuilder.errors import UnreachableError
-from wheelbuilder.inputs.http import bound, cache_folder, fetch_text, is_address, session, shown
+from wheelbuilder.inputs.http import bound, fetch_text, is_address, session, shown
 
 
 @pytest.mark.parametrize(
@@ -38,14 +36,6 @@ def test_text_is_utf_8_whatever_the_server_says() -> None:
     with SimpleIndex() as index:
         index.serve("pins", Answer(body="# é\n".encode(), content_type="text/plain; charset=latin-1"))
         assert fetch_text(f"{index.url}pins/") == "# é\n"
-
-
-def test_the_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / "wheelbuilder" / "http"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", "/home/someone")
-    assert cache_folder() == Path("/home/someone/.cache/wheelbuilder/http")
 
 
 def test_the_environment_is_read_once_for_a_host(monkeypatch: pytest.MonkeyPatch) -> None:

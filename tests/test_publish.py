@@ -27,7 +27,7 @@ from tinywheel import make_wheel
 
 from wheelbuilder.errors import ConfigurationError, IntegrityError, UnreachableError
 from wheelbuilder.mirror.audit import audit, is_clean
-from wheelbuilder.mirror.layout import View, page_key
+from wheelbuilder.mirror.layout import View, blob_key, page_key
 from wheelbuilder.mirror.merge import Merged, Refused
 from wheelbuilder.mirror.publish import Change, Published, amend, publish
 from wheelbuilder.mirror.read import contents, read_head
@@ -558,3 +558,29 @@ def nothing(_: Store) -> None:
 
 def _append(results: list[Published], store: Store, change: Change) -> None:
     results.append(put(store, change))
+
+
+class TestUpstreamTakesAName:
+    """Upstream uploads a file under a name that we have published: ours steps back, its bytes stay."""
+
+    def test_pages_and_planner_forget_ours(self, tmp_path: Path) -> None:
+        store = DirectoryStore(tmp_path / "store")
+        change = wheel_change(tmp_path, "foo", "1.0")
+        publish(store, "stable", [change], run="", now=NOW)
+        name = change.wheels[0].filename
+        theirs = Change(project=change.project, upstream=(upstream_file(name),))
+        assert publish(store, "stable", [theirs], run="", now=LATER).changed == ("foo",)
+        assert "foo" not in contents(store, "stable").projects
+        assert not (store.path / page_key("stable", View.GAP, change.project)).exists()
+        whole = (store.path / page_key("stable", View.WHOLE, change.project)).read_text()
+        assert whole.count(name) >= 1 and "up.example.org" in whole and "../files/" not in whole
+        assert (store.path / blob_key(change.wheels[0].sha256, name)).exists()
+        assert is_clean(audit(store, deep=True))
+
+    def test_the_same_bytes_stay(self, tmp_path: Path) -> None:
+        store = DirectoryStore(tmp_path / "store")
+        change = wheel_change(tmp_path, "foo", "1.0")
+        wheel = change.wheels[0]
+        same = Change(project=change.project, upstream=(upstream_file(wheel.filename, sha256=wheel.sha256),))
+        publish(store, "stable", [change, same], run="", now=NOW)
+        assert contents(store, "stable").projects[FOO][0].filename == wheel.filename

@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -21,7 +21,7 @@ from wheelbuilder.build import job, process, schedule, workplace
 from wheelbuilder.build.cache import cache_home
 from wheelbuilder.build.outcomes import Built, Failed, Outcome, Step
 from wheelbuilder.build.site import Site
-from wheelbuilder.errors import InterruptedRunError
+from wheelbuilder.errors import InterruptedRunError, WheelbuilderError
 from wheelbuilder.inputs.images import Catalogue
 from wheelbuilder.inputs.lists import RequirementsList
 from wheelbuilder.inputs.targets import Target
@@ -87,29 +87,37 @@ class Run:
 def run(request: Request, watch: Watch) -> Run:
     """Build what the plan says, publish what succeeds as it comes, record it; nothing new writes nothing.
 
-    Raises InterruptedRunError, after publishing and recording what was finished, and UnreachableError
-    when engine, index or store do not answer.
+    Raises InterruptedRunError, and UnreachableError when engine, index or store do not answer: in
+    either case after publishing and recording what was finished.
     """
     started, clock = datetime.now(UTC), time.monotonic()
     ledger = _Ledger(request=request, watch=watch, run=_run_id(started))
-    interrupted = False
+    with workplace.fixed_umask():
+        try:
+            _carry_out(request, ledger)
+        except (KeyboardInterrupt, WheelbuilderError) as trouble:
+            with suppress(WheelbuilderError):  # the store may be what does not answer
+                _conclude(request, ledger, started, time.monotonic() - clock)
+            raise _explained(trouble, len(ledger.records), len(request.plan.builds)) from None
+        return _conclude(request, ledger, started, time.monotonic() - clock)
+
+
+def _carry_out(request: Request, ledger: _Ledger) -> None:
     workplace.sweep()
-    try:
-        if request.plan.builds:
-            with _site(request) as site:
-                _build_all(request, site, ledger)
-        else:
-            ledger.flush()
-    except KeyboardInterrupt:
-        interrupted = True
-    done = _conclude(request, ledger, started, time.monotonic() - clock)
-    if interrupted:
-        raise InterruptedRunError(
-            f"The run was interrupted after {len(done.outcomes)} of {len(request.plan.builds)} builds; "
-            "what was finished is published.",
-            "Run again to continue.",
-        )
-    return done
+    if not request.plan.builds:
+        ledger.flush()
+        return
+    with _site(request) as site:
+        _build_all(request, site, ledger)
+
+
+def _explained(trouble: BaseException, done: int, planned: int) -> BaseException:
+    if not isinstance(trouble, KeyboardInterrupt):
+        return trouble
+    return InterruptedRunError(
+        f"The run was interrupted after {done} of {planned} builds; what was finished is published.",
+        "Run again to continue.",
+    )
 
 
 @dataclass(kw_only=True)
@@ -139,6 +147,7 @@ class _Ledger:
     def flush(self) -> None:
         """Publish what waits: records first, so that nothing is published without its provenance."""
         keep(self.request.store, self._waiting)
+        self.records = [record.without_data() for record in self.records]  # the store has their logs
         changes = [] if self._upstream_is_out else list(_upstream_changes(self.request.plan))
         built = [record.outcome for record in self._waiting if isinstance(record.outcome, Built)]
         changes += [_change(outcome) for outcome in built]

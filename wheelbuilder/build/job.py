@@ -37,7 +37,7 @@ from wheelbuilder.build.outcomes import (
 from wheelbuilder.build.requirements import NoWheelError, applicable, satisfied
 from wheelbuilder.build.site import PIDS, Bench, Site
 from wheelbuilder.build.wheelcheck import WheelFacts
-from wheelbuilder.errors import ConfigurationError, WheelbuilderError
+from wheelbuilder.errors import ConfigurationError, IntegrityError, UnreachableError, WheelbuilderError
 from wheelbuilder.inputs.http import session
 from wheelbuilder.inputs.images import Role, Source
 from wheelbuilder.inputs.recipes import Native
@@ -165,6 +165,13 @@ class _Job:
         return source, sdist.newest_time(archive)
 
     def _roots(self, log: Path) -> tuple[str, str]:
+        try:
+            return self._made_roots(log)
+        except (UnreachableError, IntegrityError) as error:
+            # The trouble of one root must not hold the other targets back.
+            raise StepFailedError(FailureClass.ROOT, error.message, error.hint) from None
+
+    def _made_roots(self, log: Path) -> tuple[str, str]:
         catalogue, engine, recipe = self.site.catalogue, self.site.engine, self.build.recipe
         root = catalogue.root(self.build.target, Role.BUILD)
         bare = roots.ensure(engine, catalogue.root(self.build.target, Role.BARE), log=log)

@@ -31,6 +31,7 @@ class FailureClass(StrEnum):
     BAD_DIGEST = "bad-digest"
     UNPACK = "unpack"
     PATCH = "patch"
+    ROOT = "root"  # the file system to build or try in cannot be made
     SYSTEM_PACKAGES = "system-packages"
     REQUIREMENTS = "requirements"
     MISSING_HEADER = "missing-header"
@@ -45,7 +46,6 @@ class FailureClass(StrEnum):
     NATIVE_LOST = "native-lost"
     REPAIR_REFUSED = "repair-refused"
     IMPORT_FAILED = "import-failed"
-    SHADOWS = "shadows-upstream"
     INTERNAL = "internal"
 
 
@@ -58,7 +58,6 @@ class StepResult:
     ok: bool
     network: bool = False
     log: Path | None = None
-    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,11 +17,13 @@ def read(path: Path, most: int) -> bytes | None:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
-    with open(descriptor, "rb") as file:  # noqa: PTH123  (a descriptor, not a path)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > most:
             return None
-        data = file.read(most + 1)
-    return data if len(data) <= most else None
+        return os.read(descriptor, most)
+    finally:
+        os.close(descriptor)
 
 
 def remove(*folders: Path) -> None:

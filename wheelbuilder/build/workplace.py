@@ -38,7 +38,7 @@ def opened(
     """
     found = engine_probe.find(engine)
     found.reap()
-    with _fixed_umask(), _scratch() as scratch:
+    with _scratch() as scratch:
         yield Site(
             engine=found,
             catalogue=catalogue,
@@ -54,8 +54,8 @@ def opened(
 
 
 @contextmanager
-def _fixed_umask() -> Iterator[None]:
-    """Let modes in wheels and environments be the same everywhere, and readable for the build's user."""
+def fixed_umask() -> Iterator[None]:
+    """Let modes in wheels, environments and stores be the same everywhere, and readable for others."""
     before = os.umask(UMASK)
     try:
         yield

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from wheelbuilder.inputs.http import cache_folder
+from wheelbuilder.build.cache import cache_home
 from wheelbuilder.inputs.images import Catalogue, default_path
 from wheelbuilder.inputs.lists import RequirementsList, read_list
 from wheelbuilder.mirror.read import contents
@@ -66,7 +66,7 @@ def published(store: str | None, channel: str) -> MirrorFiles:
 
 def upstream_index(chosen: Chosen, listed: RequirementsList) -> UpstreamIndex:
     """Return the client of the index that the command line or the list names."""
-    return UpstreamIndex(chosen.upstream or listed.upstream, cache_folder())
+    return UpstreamIndex(chosen.upstream or listed.upstream, cache_home() / "http")
 
 
 def draw_up(

@@ -79,12 +79,6 @@ def shown(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-def cache_folder() -> Path:
-    """Return the user's folder for fetched pages (XDG Base Directory Specification)."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "wheelbuilder" / "http"
-
-
 def bound(made: requests.Session, url: str) -> requests.Session:
     """Settle for one host what requests asks the environment on every call: proxies, certificates, netrc.
 

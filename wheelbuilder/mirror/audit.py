@@ -153,7 +153,7 @@ def _pages(store: Store, channel: _Channel, sizes: Mapping[str, int]) -> Iterato
     for name, state in channel.states.items():
         for page in project_pages(channel.name, state):
             yield from _page(store, page)
-        if bool(state.files) != (name in commit.gap):
+        if bool(state.served) != (name in commit.gap):
             yield _error(head_key(channel.name), f"is wrong about {name} in the gap view")
     for page in root_pages(channel.name, commit.gap, commit.projects):
         yield from _page(store, page)

@@ -88,8 +88,8 @@ def root_page(names: Iterable[NormalizedName], *, json_page: bool) -> bytes:
 
 
 def gap_files(state: ProjectState) -> tuple[IndexFile, ...]:
-    """Return the files of the gap view: ours."""
-    return tuple(file.as_index_file() for file in sorted(state.files, key=attrgetter("filename")))
+    """Return the files of the gap view: ours, without those that would shadow upstream's."""
+    return tuple(file.as_index_file() for file in sorted(state.served, key=attrgetter("filename")))
 
 
 def whole_files(state: ProjectState) -> tuple[IndexFile, ...]:

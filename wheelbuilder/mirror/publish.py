@@ -198,7 +198,7 @@ def _successor(head: Head, changed: Mapping[NormalizedName, ProjectState], *, ru
             projects[name] = digest(state.to_bytes())
         else:
             projects.pop(name, None)
-        if state.files:
+        if state.served:
             gap.add(name)
     return Commit(
         number=head.commit.number + 1,

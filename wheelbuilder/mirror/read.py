@@ -43,7 +43,7 @@ def contents(store: Store, channel: str, *, cache: Path | None = None) -> Channe
     head = read_head(store, check_channel(channel))
     wanted = {name: head.commit.projects[name] for name in sorted(head.commit.gap)}
     states = read_states(store, wanted, cache=cache)
-    projects = {name: tuple(file.as_index_file() for file in state.files) for name, state in states.items()}
+    projects = {name: tuple(file.as_index_file() for file in state.served) for name, state in states.items()}
     return Channel(name=channel, number=head.commit.number, projects=projects)
 
 

@@ -74,6 +74,12 @@ class ProjectState:
     files: tuple[MirrorFile, ...] = ()
     upstream: tuple[IndexFile, ...] = ()
 
+    @property
+    def served(self) -> tuple[MirrorFile, ...]:
+        """Our files that pages list: one whose name upstream took later, with other bytes, steps back."""
+        theirs = {file.filename: file.sha256 for file in self.upstream}
+        return tuple(file for file in self.files if theirs.get(file.filename, file.sha256) == file.sha256)
+
     def to_bytes(self) -> bytes:
         """Return the one JSON form of this state: its digest is its name in the store."""
         return _canonical(

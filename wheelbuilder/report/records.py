@@ -6,7 +6,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,10 @@ class Record:
     def key(self) -> str:
         """Where the store keeps it."""
         return f"records/{self.outcome.build.key}.json"
+
+    def without_data(self) -> Record:
+        """Return it with the names of its logs only, once they are stored: a run may have thousands."""
+        return replace(self, logs=tuple(log and KeptLog(key=log.key, data=b"") for log in self.logs))
 
     def document(self) -> dict[str, Any]:
         """Return the record as JSON values."""
@@ -144,7 +148,7 @@ def _result(outcome: Outcome) -> dict[str, Any]:
 
 def _step(step: StepResult, log: KeptLog | None) -> dict[str, Any]:
     known = {"step": step.step.value, "seconds": step.seconds, "ok": step.ok, "network": step.network}
-    return known | ({"log": log.key} if log else {}) | ({"note": step.note} if step.note else {})
+    return known | ({"log": log.key} if log else {})
 
 
 def _kept(path: Path) -> KeptLog:

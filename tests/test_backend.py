@@ -83,9 +83,11 @@ def test_static_requirements(tmp_path: Path) -> None:
     assert static_requirements(tmp_path) == ("a>=1", "b")
 
 
-@pytest.mark.parametrize("text", ["[[[", "[build-system]\n", "[build-system]\nrequires = 5\n"])
+@pytest.mark.parametrize(
+    "text", ["[[[", "[build-system]\n", "[build-system]\nrequires = 5\n", f"x = {'[' * 5000}", "x = '\udcff'"]
+)
 def test_a_bad_pyproject_is_a_failure_without_our_paths(text: str, tmp_path: Path) -> None:
-    (tmp_path / "pyproject.toml").write_text(text)
+    (tmp_path / "pyproject.toml").write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(StepFailedError) as caught:
         static_requirements(tmp_path)
     assert caught.value.failure is FailureClass.BACKEND and str(tmp_path) not in caught.value.summary

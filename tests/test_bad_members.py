@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 from sdists import EXTENSION, Ended, FileIndex, Sdist, Workplace, extension, in_tree, sdist, with_setuptools
+from simple_index import Answer
+from test_wheelcheck import wheel
 from tinywheel import make_wheel
 
 from wheelbuilder.build import failures
@@ -84,6 +86,21 @@ BAD = {
     "exits_on_import": in_tree(
         "exits_on_import", 'return pack(folder, {"exits_on_import.py": b"import os; os._exit(0)"})'
     ),
+    "hides_source": in_tree(
+        "hides_source", 'os.remove("hidden.c")\nreturn pure(folder)', files={"hidden.c": "#error no\n"}
+    ),
+    "breaks_project": in_tree(
+        "breaks_project",
+        before=ASK + '    open("pyproject.toml", "w").write("x = " + "[" * 5000)\n    return []\n',
+    ),
+    "two_machines": in_tree(
+        "two_machines",
+        'suffix, data = compiled("m.c")\n'
+        'return pack(folder, {NAME + suffix: data}, tag="cp311-cp311-linux_x86_64.manylinux_2_17_aarch64")',
+        files={"m.c": EXTENSION.format(name="two_machines")},
+    ),
+    "blocked_page": in_tree("blocked_page", requires=["blocked"]),
+    "brings_python": in_tree("brings_python", requires=["new-python"]),
     "header": in_tree("header", "return native(folder)", files={"header.c": "#include <nowhere.h>\n"}),
     "no_package": in_tree("no_package"),
     "bad_patch": in_tree("bad_patch"),
@@ -118,6 +135,11 @@ EXPECTED = {
     "hoards": ("out-of-memory", "build"),
     "no_import": ("import-failed", "trial"),
     "exits_on_import": ("import-failed", "trial"),
+    "hides_source": ("native-lost", "check"),
+    "breaks_project": ("backend", "build"),
+    "two_machines": ("wheel-check", "check"),
+    "blocked_page": ("requirements", "requirements"),
+    "brings_python": ("requirements", "requirements"),
     "header": ("missing-header", "build"),
     "no_package": ("system-packages", "root"),
     "bad_patch": ("patch", "unpack"),
@@ -184,6 +206,19 @@ def offer(index: FileIndex, folder: Path, setuptools_wheel: Path) -> None:
     index.add(BAD["bytes"].filename, BAD["bytes"].data, served=b"x" + BAD["bytes"].data[1:])
     index.offer_wheel(setuptools_wheel)
     index.offer_wheel(make_wheel(folder, "late"))
+    index.offer_wheel(with_python(folder))
+    index.answers("/simple/blocked/", Answer(status=403))
+
+
+def with_python(folder: Path) -> Path:
+    """A build requirement that wants to be the interpreter."""
+    return wheel(
+        folder,
+        files={"new_python-1.0.data/scripts/python": b"#!python\n"},
+        filename="new_python-1.0-py3-none-any.whl",
+        info="new_python-1.0.dist-info",
+        metadata="Metadata-Version: 2.1\nName: new-python\nVersion: 1.0\n",
+    )
 
 
 def recipes(work: Workplace) -> None:

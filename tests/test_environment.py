@@ -90,6 +90,40 @@ def wheel_is_there(tmp_path: Path, request: pytest.FixtureRequest) -> None:
         wheel(tmp_path / ("a" * 64))
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["scripts/python", "scripts/python3.11", "data/bin/python3", "data/bin/python/x", "data/pyvenv.cfg"],
+)
+def test_a_wheel_that_brings_the_interpreter_is_refused(name: str, tmp_path: Path) -> None:
+    of_the_host = tmp_path / "host/python3.11"
+    of_the_host.parent.mkdir()
+    of_the_host.write_text("the host's own")
+    path = wheel(tmp_path, files={f"foo-1.0.data/{name}": b"#!python\nforeign"})
+    interpreter = Interpreter(path=str(of_the_host), version="3.11.2")
+    with pytest.raises(StepFailedError, match="replace") as caught:
+        make([path], X86, interpreter, inside=INSIDE, cache=tmp_path / "cache")
+    assert caught.value.failure is FailureClass.REQUIREMENTS
+    assert of_the_host.read_text() == "the host's own" and list((tmp_path / "cache").iterdir()) == []
+
+
+def test_scripts_that_are_only_named_like_it_are_fine(tmp_path: Path) -> None:
+    path = wheel(tmp_path, files={"foo-1.0.data/scripts/python-foo": b"#!python\n"})
+    assert (make([path], X86, HOST, inside=INSIDE, cache=tmp_path / "cache") / "bin/python-foo").exists()
+
+
+def test_wheels_built_here_are_told_apart_by_their_content(tmp_path: Path) -> None:
+    house = tmp_path / "house"
+    house.mkdir()
+    places = []
+    for text in (b"x = 1\n", b"x = 2\n"):
+        path = wheel(house, files={"foo.py": text})
+        places.append(make([path], X86, HOST, inside=INSIDE, cache=tmp_path / "cache"))
+    assert [(place / "lib/python3.11/site-packages/foo.py").read_bytes() for place in places] == [
+        b"x = 1\n",
+        b"x = 2\n",
+    ]
+
+
 @pytest.mark.parametrize("name", ["../../planted", "foo-1.0.data/scripts/../../../planted", "/planted"])
 def test_a_wheel_that_leaves_the_environment_is_refused(name: str, tmp_path: Path) -> None:
     path = wheel(tmp_path, files={name: b""})

@@ -15,7 +15,7 @@ from test_wheelcheck import checked, wheel
 
 from wheelbuilder.build.outcomes import FailureClass, StepFailedError
 from wheelbuilder.build.process import check
-from wheelbuilder.build.repair import add_build_tag, repair
+from wheelbuilder.build.repair import Repair, add_build_tag, repair
 from wheelbuilder.inputs.images import Catalogue, default_path
 from wheelbuilder.inputs.recipes import Graft, RepairPolicy
 from wheelbuilder.inputs.targets import Target
@@ -60,16 +60,15 @@ def dependent(folder: Path, root: Path) -> Path:
 
 
 def repaired(path: Path, root: Path, target: Target = X86, **policy: Any) -> Path:
-    return repair(
-        path,
+    job = Repair(
+        wheel=path,
         target=target,
         arch=TABLE.architecture(target),
         policy=RepairPolicy(**policy),
         root=root,
-        out=path.parent / "repaired",
         epoch=EPOCH,
-        log=path.parent / "log",
     )
+    return repair(job, path.parent / "repaired", path.parent / "log")
 
 
 def refusal(path: Path, root: Path, target: Target = X86, **policy: Any) -> str:

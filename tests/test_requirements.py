@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from samples import ARM, X86, files
 from sdists import FileIndex, in_tree
+from simple_index import entry
 from tinywheel import make_wheel
 
 from wheelbuilder.build.outcomes import FailureClass, StepFailedError
@@ -93,8 +95,43 @@ def test_what_was_built_here_counts(resolver: Resolver, tmp_path: Path) -> None:
     with pytest.raises(NoWheelError):
         resolver.resolve(["source-only"])
     built = make_wheel(tmp_path / "house", "source-only")
+    with pytest.raises(NoWheelError):  # another recipe may have made it
+        resolver.resolve(["source-only"])
+    resolver.add(built.parent)
     (found,) = resolver.resolve(["source-only"])
-    assert found.filename == built.name and local_path(found) == built
+    assert found.filename == built.name and local_path(found, resolver.wheelhouse) == built
+
+
+def test_a_path_that_a_page_names_is_refused(tmp_path: Path) -> None:
+    inside, outside = make_wheel(tmp_path / "house/key-1", "fine"), make_wheel(tmp_path, "fine")
+    digest = hashlib.sha256(inside.read_bytes()).hexdigest()
+    (link := tmp_path / "house" / "link.whl").symlink_to(outside)
+    good = IndexFile(filename=inside.name, url=inside.as_uri(), sha256=digest)
+    assert local_path(good, tmp_path / "house") == inside
+    for bad in (
+        replace(good, url=outside.as_uri()),
+        replace(good, url=link.as_uri()),
+        replace(good, url=f"{inside.parent.as_uri()}/../../{outside.name}"),
+        replace(good, url=good.url.replace("file://", "file://elsewhere.example.org")),
+        replace(good, url=(tmp_path / "house").as_uri()),
+        replace(good, sha256="0" * 64),
+        replace(good, sha256=""),
+    ):
+        with pytest.raises(StepFailedError) as caught:
+            local_path(bad, tmp_path / "house")
+        assert caught.value.failure is FailureClass.REQUIREMENTS
+
+
+def test_a_page_with_a_file_link_is_not_followed(tmp_path: Path) -> None:
+    class Site:
+        cache = tmp_path
+
+    planted = make_wheel(tmp_path / "planted", "fine")
+    with FileIndex() as index:
+        index.page("fine", [entry(planted.name, url=planted.as_uri(), hashes={"sha256": "0" * 64})])
+        found = made(index, tmp_path).resolve(["fine"])
+        with pytest.raises(StepFailedError, match="a path of this machine"):
+            wheels(found, Site)  # type: ignore[arg-type]
 
 
 def test_constraints_hold(resolver: Resolver) -> None:

@@ -11,13 +11,13 @@ from samples import ARM, X86, pin
 
 from wheelbuilder.build.outcomes import FailureClass, StepFailedError
 from wheelbuilder.build.wheelcheck import (
-    MOST_METADATA,
     WheelFacts,
     check,
     native_sources,
     one_wheel,
     requires_dist,
 )
+from wheelbuilder.build.wheelzip import MOST_METADATA
 from wheelbuilder.inputs.images import Catalogue, default_path
 from wheelbuilder.inputs.targets import Target
 
@@ -109,7 +109,27 @@ def test_a_native_wheel(target: Target, machine: int, triplet: str, tmp_path: Pa
     ).pure
 
 
+@pytest.mark.parametrize(
+    ("tag", "name"),
+    [
+        ("py2.py3-none-any", "foo.py"),
+        ("py2.py3-none-linux_x86_64", "foo/libfoo.so"),
+        ("cp38-abi3-linux_x86_64", "foo.abi3.so"),
+        ("cp38-abi3-linux_x86_64", "foo.so"),
+        ("cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64", f"foo.{SUFFIX}"),
+    ],
+)
+def test_several_tags_that_the_code_serves(tag: str, name: str, tmp_path: Path) -> None:
+    python, abi, platform = tag.split("-")
+    tags = tuple(f"{p}-{abi}-{q}" for p in python.split(".") for q in platform.split("."))
+    checked(wheel(tmp_path, tag, {name: elf() if ".so" in name else b""}, tags=tags))
+
+
 OTHER_RECORD = f"foo.py,sha256={_digest(b'y')},6\n{INFO}/METADATA,,\n{INFO}/WHEEL,,\n{INFO}/RECORD,,\n"
+AARCH64 = f"{NATIVE}.manylinux_2_17_aarch64"
+MUSL = f"{NATIVE}.musllinux_1_1_x86_64"
+TWO = "cp311.cp313-cp311.cp313-linux_x86_64"
+MODULE = {f"a.{SUFFIX}": elf()}
 CASES: dict[str, tuple[dict[str, object], str]] = {
     "another project": ({"filename": "bar-1.0-py3-none-any.whl", "info": "bar-1.0.dist-info"}, "not of foo"),
     "another project inside": ({"metadata": METADATA.replace("foo", "bar")}, "wheel of 'bar'"),
@@ -141,6 +161,16 @@ CASES: dict[str, tuple[dict[str, object], str]] = {
     "a machine nobody knows": ({"tag": NATIVE, "files": {"_foo.so": elf(64999)}}, "machine 64999"),
     "one of two": ({"tag": NATIVE, "files": {"a.so": elf(), "b.so": elf(183)}}, "b.so is code for"),
     "another SOABI": ({"tag": NATIVE, "files": {"a.cpython-39-x86_64-linux-gnu.so": elf()}}, "cannot import"),
+    "one of two platforms": ({"tag": AARCH64, "files": {"a.so": elf()}}, "_aarch64"),
+    "one of two C libraries": ({"tag": MUSL, "files": {"a.so": elf()}}, "musllinux"),
+    "one of two policies": ({"tag": f"{NATIVE}.manylinux_2_39_x86_64", "files": {"a.so": elf()}}, "2_39"),
+    "any and a platform": ({"tag": "py3-none-linux_x86_64.any"}, "platform tag"),
+    "any and a platform, native": ({"tag": f"{NATIVE}.any", "files": {"a.so": elf()}}, "'any'"),
+    "one module for two": ({"tag": TWO, "files": MODULE}, "cp313"),
+    "two ABIs": ({"tag": TWO, "files": {"a.so": elf()}}, "another interpreter"),
+    "a later stable ABI": ({"tag": "cp311.cp313-abi3-linux_x86_64", "files": {"a.so": elf()}}, "cp313-abi3"),
+    "a false stable ABI": ({"tag": "cp311-abi3-linux_x86_64", "files": MODULE}, "stable ABI"),
+    "one module for all": ({"tag": "py3-none-linux_x86_64", "files": MODULE}, "py3 of its tags"),
     "another triplet": ({"tag": NATIVE, "files": {"a.cpython-311-aarch64-linux-gnu.so": elf()}}, "named for"),
 }  # fmt: skip
 

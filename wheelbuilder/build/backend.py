@@ -31,6 +31,7 @@ ATTEMPTS = (("Ip", "OutNoRoutes"), ("Udp", "NoPorts"), ("Ip6OutNoRoutes", ""), (
 MOST_READ = 16 << 20  # bytes of a file that foreign code wrote and the host reads at once
 RETURNS: dict[str, type] = {"build_wheel": str, "get_requires_for_build_wheel": list}  # PEP 517
 NO_ANSWER = ("no_backend", "hook_missing", "unsupported")  # what pyproject_hooks says instead of an answer
+UNREADABLE = (RecursionError, UnicodeDecodeError)  # what tomllib raises beside its own error
 ConfigSettings = Mapping[str, str | Sequence[str]]
 
 
@@ -57,9 +58,10 @@ class Workshop:
 
 def static_requirements(source: Path) -> tuple[str, ...]:
     """Return what `[build-system]` requires (PEP 518), the setuptools default without one."""
+    _refuse_special(source / "pyproject.toml")
     try:
         return tuple(sorted(ProjectBuilder(source).build_system_requires))
-    except BuildException as error:
+    except (BuildException, *UNREADABLE) as error:
         reason = str(error).replace(f"{source}/", "").replace(str(source), source.name)
         raise StepFailedError(FailureClass.BACKEND, f"it is not a project to build: {reason}") from None
 
@@ -86,16 +88,16 @@ def _called(
 ) -> tuple[str, ...]:
     _refuse_special(workshop.source / "pyproject.toml")
     runner = _Runner(workshop)
-    builder = ProjectBuilder(workshop.source, f"{ENVIRONMENT}/bin/python", runner)
     failure: StepFailedError | None = None
     try:
-        answer = call(builder)
+        # An earlier hook may have rewritten pyproject.toml, which is read here.
+        answer = call(ProjectBuilder(workshop.source, f"{ENVIRONMENT}/bin/python", runner))
     except BuildBackendException as error:
         # `build` wraps whatever the runner raised
         if isinstance(error.exception, (StepFailedError, WheelbuilderError)):
             raise error.exception from None
         failure = _failure(workshop, doing, error.exception)
-    except BuildException as error:
+    except (BuildException, *UNREADABLE) as error:
         failure = _failure(workshop, doing, error)
     if runner.attempted_network and not workshop.allow_network_attempt and not _is_limit(failure):
         failure = _network_failure(doing, workshop.log)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 import zipfile
@@ -25,7 +26,9 @@ from wheelbuilder.inputs.images import Interpreter
 from wheelbuilder.inputs.targets import Target
 
 UNREADABLE = (InstallerError, zipfile.BadZipFile, zlib.error, OSError, ValueError, KeyError)
-LAYOUT = 2  # raised when what is written for the same wheels changes
+PYTHON = re.compile(r"python(?:[0-9]+(?:\.[0-9]+)?t?)?")  # names that belong to the interpreter
+SHA256 = re.compile(r"[0-9a-f]{64}")
+LAYOUT = 3  # raised when what is written for the same wheels changes
 
 
 def make(
@@ -35,8 +38,9 @@ def make(
 
     Environments of equal wheels are shared (they are mounted read-only) and kept in `cache`.
     """
-    names = sorted(f"{wheel.parent.name}/{wheel.name}" for wheel in wheels)
-    key = "\n".join([str(LAYOUT), str(target), interpreter.path, interpreter.version, inside, *names])
+    key = "\n".join(
+        [str(LAYOUT), str(target), interpreter.path, interpreter.version, inside, *_identities(wheels)]
+    )
     place = cache / hashlib.sha256(key.encode()).hexdigest()
     if place.exists():
         return place
@@ -47,6 +51,17 @@ def make(
         return _appear(partial, place)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _identities(wheels: Sequence[Path]) -> list[str]:
+    """Name wheels by their content: fetched ones lie in a folder named so, those built here do not."""
+    told = all(SHA256.fullmatch(wheel.parent.name) for wheel in wheels)
+    return sorted(f"{wheel.parent.name if told else _digest(wheel)}/{wheel.name}" for wheel in wheels)
+
+
+def _digest(wheel: Path) -> str:
+    with wheel.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _appear(partial: Path, place: Path) -> Path:
@@ -66,15 +81,26 @@ def _write(
     site = folder / "lib" / version / "site-packages"
     site.mkdir(parents=True)
     (folder / "bin").mkdir()
+    for wheel in wheels:
+        _install(wheel, folder, site, version, f"{inside}/bin/python")
+        _refuse_interpreter(wheel, folder)
+    # Links only now: they name a path of the root, and on the host a wheel could write through them.
     for name in ("python", "python3", version):
         (folder / "bin" / name).symlink_to(interpreter.path)
     home = os.path.dirname(interpreter.path)  # noqa: PTH120  (a path inside the root)
     (folder / "pyvenv.cfg").write_text(
         f"home = {home}\ninclude-system-site-packages = false\nversion = {interpreter.version}\n"
     )
-    for wheel in wheels:
-        _install(wheel, folder, site, version, f"{inside}/bin/python")
     compile_tree(site, target.python, f"{inside}/{site.relative_to(folder)}")
+
+
+def _refuse_interpreter(wheel: Path, folder: Path) -> None:
+    own = [f"bin/{path.name}" for path in (folder / "bin").iterdir() if PYTHON.fullmatch(path.name)]
+    own += ["pyvenv.cfg"] if (folder / "pyvenv.cfg").exists() else []
+    if own:
+        raise StepFailedError(
+            FailureClass.REQUIREMENTS, f"{wheel.name} would replace {own[0]} of the build's environment"
+        )
 
 
 def _install(wheel: Path, folder: Path, site: Path, version: str, python: str) -> None:

@@ -111,6 +111,8 @@ class _Job:
             archive = self._fetch()
         with self._step(Step.UNPACK) as log:
             source, epoch = self._unpack(archive, log)
+            # Before foreign code runs: what fails to compile could be deleted by it.
+            native = wheelcheck.native_sources(source)
         with self._step(Step.ROOT, network=True) as log:
             image, bare = self._roots(log)
         with self._step(Step.REQUIREMENTS, network=True) as log:
@@ -118,7 +120,7 @@ class _Job:
         with self._step(Step.BUILD) as log:
             backend.build_wheel(replace(shop, log=log), self.build.recipe.config_settings)
         with self._step(Step.CHECK):
-            wheel, facts = self._check(source)
+            wheel, facts = self._check(native)
         with self._step(Step.REPAIR) as log:
             wheel = self._repair(wheel, facts, image, epoch, log)
         with self._step(Step.RECHECK):
@@ -225,24 +227,20 @@ class _Job:
             cache=self.site.cache / "environments",
         )
 
-    def _check(self, source: Path) -> tuple[Path, WheelFacts]:
+    def _check(self, native: tuple[str, ...]) -> tuple[Path, WheelFacts]:
         build = self.build
         wheel = wheelcheck.one_wheel(self.bench.out, build.pin)
         arch = self.site.catalogue.architecture(build.target)
         facts = wheelcheck.check(wheel, build.pin, build.target, arch, repaired=False)
-        if facts.pure and build.recipe.native is Native.REQUIRED:
-            self._refuse_lost_code(source)
-        return wheel, facts
-
-    def _refuse_lost_code(self, source: Path) -> None:
-        if sources := wheelcheck.native_sources(source):
+        if native and facts.pure and build.recipe.native is Native.REQUIRED:
             raise StepFailedError(
                 FailureClass.NATIVE_LOST,
-                f"the sdist has native sources ({sources[0]}) and the wheel has no native code",
+                f"the sdist has native sources ({native[0]}) and the wheel has no native code",
                 "See the build's log for the compiler's complaint; if the code is optional, set "
                 'native = "optional" in the recipe.',
-                sources,
+                native,
             )
+        return wheel, facts
 
     def _repair(self, wheel: Path, facts: WheelFacts, image: str, epoch: int, log: Path) -> Path:
         build = self.build
@@ -252,16 +250,15 @@ class _Job:
             wheel.rename(repaired)
         else:
             with self.site.engine.mounted(image) as root:
-                repaired = repair.repair(
-                    wheel,
+                work = repair.Repair(
+                    wheel=wheel,
                     target=build.target,
                     arch=self.site.catalogue.architecture(build.target),
                     policy=build.recipe.repair,
                     root=root,
-                    out=self.bench.repaired,
                     epoch=epoch,
-                    log=log,
                 )
+                repaired = repair.repair(work, self.bench.repaired, log)
         if build.build_tag is not None:
             repaired = repair.add_build_tag(repaired, build.build_tag, epoch=epoch)
         return repaired
@@ -286,13 +283,15 @@ class _Job:
                 modules=facts.top_level if build.recipe.imports is None else build.recipe.imports,
                 partial=partial,
             ),
-            engine=site.engine,
-            image=bare,
-            python=site.catalogue.interpreter(build.target).path,
+            trial.Consumer(
+                engine=site.engine,
+                image=bare,
+                python=site.catalogue.interpreter(build.target).path,
+                timeout=site.timeout(build.recipe),
+                memory=site.memory,
+            ),
             folder=self.bench.candidates,
             log=log,
-            timeout=site.timeout(build.recipe),
-            memory=site.memory,
         )
 
 

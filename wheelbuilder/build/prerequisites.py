@@ -16,6 +16,7 @@ from wheelbuilder.build.outcomes import Built, FailureClass, Outcome, StepFailed
 from wheelbuilder.build.requirements import NoWheelError, Resolver, applicable, local_path
 from wheelbuilder.build.site import Site
 from wheelbuilder.build.wheelcheck import requires_dist
+from wheelbuilder.errors import UnreachableError
 from wheelbuilder.inputs.http import session
 from wheelbuilder.inputs.pins import Origin, Pin
 from wheelbuilder.inputs.targets import Target
@@ -31,7 +32,9 @@ def wheels(files: Iterable[IndexFile], site: Site) -> tuple[Path, ...]:
     """Return where wheels lie on this disk, fetching those that are not there, digests checked."""
     with session() as connection:
         return tuple(
-            local_path(file) or sdist.fetch(file, site.cache / "wheels", connection) for file in files
+            local_path(file, site.cache / "wheelhouse")
+            or sdist.fetch(file, site.cache / "wheels", connection)
+            for file in files
         )
 
 
@@ -97,25 +100,42 @@ def _build_requirement(
     house = site.wheelhouse(target)
     # One lock a target, taken by the outermost build only: builds that wait for each other cannot deadlock.
     with locked(f"wheelhouse-{house.name}") if len(waiting) == 1 else nullcontext():
-        if any(_is_wheel_of(path, wanted.pin) for path in house.glob("*.whl")):
-            return
-        outcome = build(wanted, waiting)
-        if not isinstance(outcome, Built):
-            reason = getattr(outcome, "summary", "it gave no wheel")
-            raise StepFailedError(
-                FailureClass.REQUIREMENTS,
-                f"the build requirement {wanted.pin} has no wheel for {target} and cannot be built: {reason}",
-                getattr(outcome, "hint", ""),
-                getattr(outcome, "lines", ()),
-            )
-        partial = house / f".{outcome.wheel.filename}"
-        shutil.copyfile(outcome.wheel.path, partial)
-        partial.rename(house / outcome.wheel.filename)
+        # By its key: another recipe or other build constraints would have made another wheel.
+        place = house / f"key-{wanted.key}"
+        if not any(place.glob("*.whl")):
+            _build_into(place, wanted, target, build, waiting)
+    for for_trial in (False, True):
+        site.resolver(target, for_trial=for_trial).add(place)
 
 
-def _is_wheel_of(path: Path, pin: Pin) -> bool:
-    parsed = parse_filename(path.name)
-    return parsed is not None and (parsed.project, parsed.version) == (pin.name, pin.version)
+def _build_into(
+    place: Path, wanted: Build, target: Target, build: Builder, waiting: tuple[NormalizedName, ...]
+) -> None:
+    outcome = build(wanted, waiting)
+    if not isinstance(outcome, Built):
+        reason = getattr(outcome, "summary", "it gave no wheel")
+        raise StepFailedError(
+            FailureClass.REQUIREMENTS,
+            f"the build requirement {wanted.pin} has no wheel for {target} and cannot be built: {reason}",
+            getattr(outcome, "hint", ""),
+            getattr(outcome, "lines", ()),
+        )
+    place.mkdir(exist_ok=True)
+    partial = place / ".partial"
+    shutil.copyfile(outcome.wheel.path, partial)
+    partial.rename(place / outcome.wheel.filename)
+
+
+def _listed(name: NormalizedName, site: Site) -> tuple[IndexFile, ...]:
+    try:
+        return site.upstream.project(name) or ()
+    except UnreachableError as error:
+        # The index answered for the list's own pins: one page must not cost the other packages their night.
+        raise StepFailedError(
+            FailureClass.REQUIREMENTS,
+            f"the build requirement {name} cannot be looked up: {error.message}",
+            error.hint,
+        ) from None
 
 
 def _as_build(text: str, name: NormalizedName, target: Target, site: Site) -> Build:
@@ -125,7 +145,7 @@ def _as_build(text: str, name: NormalizedName, target: Target, site: Site) -> Bu
     for bound in bounds:
         if canonicalize_name(bound.name) == name:
             specifier &= bound.specifier
-    files = site.upstream.project(name) or ()
+    files = _listed(name, site)
     named = [(parse_filename(file.filename), file) for file in files if not file.is_wheel]
     fitting = [
         (parsed.version, file.filename.endswith(".tar.gz"), file)

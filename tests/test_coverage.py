@@ -8,7 +8,7 @@ from samples import X86, file, files, simple_key
 from wheelbuilder.inputs.pins import parse_constraints
 from wheelbuilder.inputs.recipes import KnownFailure, Recipe
 from wheelbuilder.inputs.wanted import pins_for
-from wheelbuilder.plan.coverage import Coverage, coverage
+from wheelbuilder.plan.coverage import Coverage, coverage, quarantined
 from wheelbuilder.plan.plans import MirrorFiles, make_plan
 
 A = canonicalize_name("a")
@@ -51,3 +51,18 @@ def test_a_known_failure_would_still_be_compiled_by_a_consumer() -> None:
     found = covered({}, failing)
     assert [gap.reason for gap in found.compiled] == ["known failure until 2026-11-23: old NSS"]
     assert found.missing == ()
+
+
+def test_what_is_published_counts_beside_what_upstream_has() -> None:
+    yanked = covered({A: (file("a-1.0-py3-none-any.whl", yanked="bad"),)}, Recipe(project=A))
+    assert not yanked.complete
+    foreign = covered({A: files("c-1.0-py3-none-any.whl")}, Recipe(project=A))
+    assert not foreign.complete
+
+
+def test_lines_that_nobody_can_read() -> None:
+    text = "a===1.0\nA===1.0.*\n-e git+https://example.org/x\nb>=1\n"
+    branches = [parse_constraints(text, "main")]
+    assert [line.origin.line for line in quarantined(branches)] == [2, 3, 4]
+    assert [line.origin.line for line in quarantined(branches, {A})] == [2, 3]
+    assert quarantined([parse_constraints("a===1\n", "main")]) == ()

@@ -78,10 +78,89 @@ def test_the_highest_build_tag_is_named() -> None:
 
 def test_yanked_files_serve_an_exact_pin() -> None:
     yanked = file(X86_WHEEL, yanked="")
-    assert isinstance(decided(SDIST, yanked), Upstream)
+    assert isinstance(decided(replace(SDIST, yanked=""), yanked), Upstream)
     good = file("a-1.0-py3-none-any.whl")
     assert decided(yanked, good) == Upstream(pin=A, target=X86, wheel=good)
     assert isinstance(decided(replace(SDIST, yanked="bad")), Build)
+
+
+def test_a_yanked_wheel_beside_an_sdist_that_is_not_would_be_compiled() -> None:
+    yanked = file(X86_WHEEL, yanked="bad")
+    for decision in (decided(SDIST, yanked), decided(SDIST, mirror=(yanked,))):
+        assert isinstance(decision, Build)
+        assert decision.reason == f"{X86_WHEEL} is yanked, and the sdist is not"
+        assert decision.build_tag == 1  # the name is taken
+
+
+def test_the_highest_local_version_decides() -> None:
+    wheel, local = file("a-1.0-py3-none-any.whl"), file("a-1.0+x.tar.gz")
+    for found in (
+        decided(wheel, local, pin=pin("a==1.0")),
+        decided(local, mirror=(wheel,), pin=pin("a==1.0")),
+    ):
+        assert isinstance(found, Unavailable)
+        assert found.would_compile
+        assert found.reason == (
+            "installers take a-1.0+x.tar.gz for a==1.0, and it has no wheel: pin it as ===1.0+x"
+        )
+    assert isinstance(decided(wheel, local), Upstream)
+    higher = file("a-1.0+x-py3-none-any.whl")
+    assert decided(wheel, local, higher, pin=pin("a==1.0")) == Upstream(
+        pin=pin("a==1.0"), target=X86, wheel=higher
+    )
+    exact = decided(local, pin=pin("a===1.0+x"))
+    assert isinstance(exact, Build)
+
+
+@pytest.mark.parametrize("suffix", [".tar.bz2", ".tgz", ".tar.xz", ".tbz", ".TAR.BZ2"])
+def test_an_archive_that_pip_compiles_and_we_do_not_build(suffix: str) -> None:
+    decision = decided(file(f"a-1.0{suffix}"))
+    assert isinstance(decision, Unavailable)
+    assert decision.would_compile
+    assert decision.reason == (
+        f"upstream has the source only as a-1.0{suffix}, which is neither .tar.gz nor .zip"
+    )
+    assert isinstance(decided(SDIST, file(f"a-1.0{suffix}")), Build)
+
+
+def test_files_of_other_projects_do_not_count() -> None:
+    foreign = file("other-1.0-py3-none-any.whl")
+    assert isinstance(decided(SDIST, foreign, mirror=(foreign,)), Build)
+    assert reason(decided(file("other-1.0.tar.gz"))) == "upstream has no files of version 1.0"
+
+
+@pytest.mark.parametrize(("line", "good"), [("a===2013.06", "2013.6"), ("a===1.0-rc1", "1.0rc1")])
+def test_a_pin_whose_text_no_version_has(line: str, good: str) -> None:
+    wheel = file(f"a-{good}-py3-none-any.whl")
+    recipe = Recipe(project=A.name)
+    again = rebuild(pin(line), X86, mirror=(wheel,), upstream=(wheel,), recipe=recipe, key_of=simple_key)
+    for decision in (decided(wheel, mirror=(wheel,), pin=pin(line)), again):
+        assert isinstance(decision, Unavailable)
+        assert decision.reason.endswith(f"write it as ==={good}")
+    assert isinstance(decided(wheel, pin=pin(f"a==={good}")), Upstream)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"sha256": ""}, "upstream gives no SHA-256 for it"),
+        ({"url": "file:///srv/a.whl"}, "upstream's URL is not an absolute http(s) one"),
+        ({"url": "https://files.example.org/a b"}, "upstream's URL is not an absolute http(s) one"),
+    ],
+)
+def test_a_wheel_that_no_page_can_list(values: dict[str, str], words: str) -> None:
+    wheel = file(X86_WHEEL, **values)
+    built, alone = decided(SDIST, wheel), decided(wheel)
+    assert isinstance(built, Build)
+    assert (built.reason, built.build_tag) == (f"{X86_WHEEL} cannot be listed: {words}", 1)
+    assert reason(alone) == f"{X86_WHEEL} cannot be listed: {words}, and no sdist"
+    assert isinstance(decided(wheel, file("a-1.0-py3-none-any.whl")), Upstream)
+
+
+def test_an_sdist_for_another_python_does_not_hide_one_that_fits() -> None:
+    decision = decided(replace(SDIST, requires_python="<3"), file("a-1.0.zip"))
+    assert isinstance(decision, Build)
+    assert decision.sdist.filename == "a-1.0.zip"
 
 
 def test_a_raw_linux_wheel_never_counts() -> None:

@@ -105,6 +105,17 @@ def test_what_the_mirror_has_is_not_built_again(tmp_path: Path, index: SimpleInd
         "cp311-manylinux_2_36_x86_64: 3 pins, nothing would be compiled; "
         "1 cannot be had: nowhere (upstream has no such project)"
     )
+    assert covered.stdout.splitlines()[-1].startswith("not proven, because a line cannot be read: ")
+
+
+def test_a_line_that_cannot_be_read_spoils_the_proof(tmp_path: Path, index: SimpleIndex) -> None:
+    (tmp_path / "other.txt").write_text("wheel===2.0\nbuilt===1.0.*\n")
+    text = HEAD.replace("pins.txt", "other.txt")
+    done = plan(tmp_path, index.url, "--store", str(tmp_path / "s"), "--json", text=text, command="coverage")
+    assert done.returncode == 1
+    for row in json.loads(done.stdout):
+        assert (row["compiled"], row["missing"]) == ([], [])
+        assert [line.partition(":2: ")[2][:15] for line in row["quarantined"]] == ["'built===1.0.*'"]
 
 
 def test_coverage_without_a_mirror(tmp_path: Path, index: SimpleIndex) -> None:

@@ -72,6 +72,8 @@ def test_only_the_wanted_versions_are_kept() -> None:
         ("1.0", ["a-1.0.tar.gz", "a-1.0-py2.7.egg", "a-1.0.win32-py2.7.exe"]),
         ("2013.6", ["a-2013.06.tar.gz"]),
         ("3.0rc1", ["a-3.0c1.zip"]),
+        ("1.1", ["a-1.1.tar.gz", "a-1.1+x.tar.gz"]),
+        ("1.2", ["a-1.2.0.tar.bz2"]),
         ("9", []),
     ],
 )
@@ -83,7 +85,8 @@ def test_names_of_a_version(version: str, found: list[str]) -> None:
         "a-1.0.1-py2.7.egg",
         "a-2013.06.tar.gz",
     )
-    assert sorted(wanted_names((*listed, "a-3.0c1.zip"), [Version(version)])) == sorted(found)
+    more = ("a-3.0c1.zip", "a-1.1.tar.gz", "a-1.1+x.tar.gz", "a-1.2.0.tar.bz2")
+    assert sorted(wanted_names((*listed, *more), [Version(version)])) == sorted(found)
 
 
 def test_an_unknown_project_is_a_value() -> None:
@@ -101,6 +104,24 @@ def test_an_html_index_works_as_well() -> None:
         (found,) = fetch(index) or ()
     assert (found.filename, found.sha256, found.yanked) == ("six-1.0.tar.gz", "abc", "why")
     assert (found.requires_python, found.size) == (">=3.8", None)
+
+
+LINKS = ("../../p/six-1.0.tar.gz", "http://eve:s3cret@files.example.org/six-1.0.tar.gz")
+
+
+@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize("html", [True, False])
+def test_no_file_bears_the_name_and_password_of_the_index(link: str, html: bool) -> None:
+    with SimpleIndex() as index:
+        if html:
+            body = f'<!DOCTYPE html><a href="{link}">six-1.0.tar.gz</a>'.encode()
+            index.serve("six", Answer(body=body, content_type="text/html"))
+        else:
+            index.page("six", [entry("six-1.0.tar.gz", url=link)])
+        private = UpstreamIndex(index.url.replace("http://", "http://bob:s3cret@"))
+        (found,) = private.project(SIX, [Version("1.0")]) or ()
+        base = index.url.removesuffix("/simple/")
+    assert found.url in (f"{base}/p/six-1.0.tar.gz", "http://files.example.org/six-1.0.tar.gz")
 
 
 def test_the_cache_revalidates(tmp_path: Path) -> None:

@@ -55,7 +55,11 @@ def test_a_pin_for_other_targets_only_is_a_gap() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["jira===1.0.15\njira===1.0.14\n", "jira===1.0;python_version>'3'\njira===2.0\n"],
+    [
+        "jira===1.0.15\njira===1.0.14\n",
+        "jira===1.0\njira===1.0.0\n",
+        "jira===1.0;python_version>'3'\njira===2.0\n",
+    ],
 )
 def test_contradicting_pins_are_explained_and_the_others_go_on(text: str) -> None:
     wanted = pins_for([branch("main", text + "ok===1\n")], X86)
@@ -73,6 +77,11 @@ def test_branches_unite() -> None:
         ("a===2", ("new",)),
         ("b===1", ("old", "new")),
     ]
+
+
+def test_spellings_that_no_one_file_serves_are_two_pins() -> None:
+    wanted = pins_for([branch("old", "a===1.0\n"), branch("new", "a===1.0.0\n")], X86)
+    assert [str(pin) for pin in wanted.pins] == ["a===1.0", "a===1.0.0"]
 
 
 def test_only_some_projects() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import click
+from packaging.utils import canonicalize_name
 
 from wheelbuilder.cli.planning import (
     Chosen,
@@ -15,7 +17,8 @@ from wheelbuilder.cli.planning import (
     read_inputs,
     upstream_index,
 )
-from wheelbuilder.plan.coverage import Coverage, Gap, coverage
+from wheelbuilder.inputs.pins import Quarantined
+from wheelbuilder.plan.coverage import Coverage, Gap, coverage, quarantined
 
 
 @click.command(name="coverage")
@@ -23,26 +26,33 @@ from wheelbuilder.plan.coverage import Coverage, Gap, coverage
 @click.option("--store", required=True, help="The mirror: the path of a directory.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 def command(store: str, as_json: bool, **options: Any) -> int:
-    """Say what a consumer of LIST would still compile with this mirror; exit status 1 if anything."""
+    """Say what a consumer of LIST would still compile with this mirror.
+
+    Exit status 1 if anything, or if a line of the constraints cannot be read.
+    """
     chosen = Chosen(**options)
     catalogue, listed = read_inputs(chosen)
     mirror = published(store, listed.channel)
     plan = draw_up(chosen, catalogue, listed, upstream_index(chosen, listed), mirror)
     covered = coverage(plan, mirror)
+    unread = quarantined(listed.branches, frozenset(map(canonicalize_name, chosen.pins)) or listed.only)
     for target in covered:
         click.echo(target.line, err=as_json)
+    for line in unread:
+        click.echo(f"not proven, because a line cannot be read: {line}", err=as_json)
     if as_json:
-        click.echo(json.dumps([coverage_document(target) for target in covered], indent=2))
-    return 0 if all(target.complete for target in covered) else 1
+        click.echo(json.dumps([coverage_document(target, unread) for target in covered], indent=2))
+    return 0 if all(target.complete for target in covered) and not unread else 1
 
 
-def coverage_document(covered: Coverage) -> dict[str, Any]:
-    """Return the coverage of one target as JSON values."""
+def coverage_document(covered: Coverage, unread: Sequence[Quarantined] = ()) -> dict[str, Any]:
+    """Return the coverage of one target as JSON values. unread: lines whose pins nobody knows."""
     return {
         "target": str(covered.target),
         "pins": covered.pins,
         "compiled": [_gap(gap) for gap in covered.compiled],
         "missing": [_gap(gap) for gap in covered.missing],
+        "quarantined": [str(line) for line in unread],
         "line": covered.line,
     }
 

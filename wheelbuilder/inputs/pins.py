@@ -48,13 +48,26 @@ class Pin:
         return f"{self.name}{'===' if self.arbitrary else '=='}{self.version_text}"
 
     def accepts(self, version: Version) -> bool:
-        """Say whether an installer takes a file of this version for the pin.
+        """Say whether an installer takes a file of this version for the pin (PEP 440, "Version matching").
 
-        `===1.0` refuses 1.0.0, which `==1.0` accepts: installers compare the normalized strings.
+        `===1.0` refuses 1.0.0: its text is compared with the normalized version. `==1.0` accepts
+        that, and 1.0+local as well.
         """
-        if version != self.version:
-            return False
-        return not self.arbitrary or version.release == self.version.release  # all that can differ
+        if self.arbitrary:
+            return str(version) == self.version_text.lower()
+        if version.local and not self.version.local:
+            return Version(version.public) == self.version
+        return version == self.version
+
+    @property
+    def unmatchable(self) -> str | None:
+        """Why no file can ever serve the pin, or None: `===2013.06`, where the version is 2013.6."""
+        if self.accepts(self.version):
+            return None
+        return (
+            f"installers compare the text of {self} with normalized versions and find nothing: "
+            f"write it as ==={self.version}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

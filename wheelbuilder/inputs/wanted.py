@@ -8,10 +8,11 @@ from functools import lru_cache
 
 from packaging.markers import Marker
 from packaging.utils import NormalizedName
-from packaging.version import Version
 
 from wheelbuilder.inputs.pins import Constraints, Pin
 from wheelbuilder.inputs.targets import Target
+
+United = dict[tuple[NormalizedName, str], Pin]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,16 +41,16 @@ def pins_for(
 ) -> Wanted:
     """Return the pins whose markers hold on a target, sorted by name and version.
 
-    A (name, version) that several branches want is one pin, with all their names. Versions may
+    A version that several branches want, spelt alike, is one pin, with all their names. Versions may
     differ between branches, but not within one. only: projects to restrict the answer to.
     """
-    united: dict[tuple[NormalizedName, Version], Pin] = {}
+    united: United = {}
     conflicts: list[Conflict] = []
     gaps: list[NormalizedName] = []
     for branch in branches:
         for name, pins in _by_project(branch.pins, only).items():
             applicable = tuple(pin for pin in pins if applies(pin, target))
-            if len({pin.version for pin in applicable}) > 1:
+            if _contradict(applicable):
                 conflicts.append(Conflict(pins=applicable))
             elif applicable:
                 _unite(united, applicable[0], branch.branch)
@@ -80,10 +81,17 @@ def _by_project(
     return projects
 
 
-def _unite(united: dict[tuple[NormalizedName, Version], Pin], pin: Pin, branch: str) -> None:
-    known = united.setdefault((pin.name, pin.version), pin)
+def _contradict(pins: Sequence[Pin]) -> bool:
+    texts = {pin.version_text.lower() for pin in pins if pin.arbitrary}
+    return len({pin.version for pin in pins}) > 1 or len(texts) > 1
+
+
+def _unite(united: United, pin: Pin, branch: str) -> None:
+    # `===` compares text: 1.0 and 1.0.0 are one version, and no file serves both
+    key = pin.name, pin.version_text.lower() if pin.arbitrary else str(pin.version)
+    known = united.setdefault(key, pin)
     if branch not in known.branches:
-        united[pin.name, pin.version] = replace(known, branches=(*known.branches, branch))
+        united[key] = replace(known, branches=(*known.branches, branch))
 
 
 def _sorted(pins: Iterable[Pin]) -> tuple[Pin, ...]:

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from packaging.version import Version
 
-from wheelbuilder.mirror.layout import SHA256
 from wheelbuilder.mirror.states import MirrorFile, ProjectState
-from wheelbuilder.plan.files import IndexFile, parse_filename
-
-# An absolute URL and a file name as an index may give them: printable, and with nothing that leaves a folder.
-URL = re.compile(r"(https?|file)://[^\s<>\"\\^`{|}\x00-\x20\x7f\ud800-\udfff]+")
-FILENAME = re.compile(r"(?!\.)[^/\\\x00-\x1f\x7f\ud800-\udfff]+")
+from wheelbuilder.plan.files import IndexFile, parse_filename, unservable
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,17 +53,6 @@ def shadows(file: MirrorFile, upstream: Iterable[IndexFile]) -> str | None:
     for theirs in upstream:
         if theirs.filename == file.filename and theirs.sha256 != file.sha256:
             return "upstream serves this file name with other bytes; publish under a build tag"
-    return None
-
-
-def unservable(file: IndexFile) -> str | None:
-    """Say why a file of upstream's cannot stand on a page, or None; one such would cost uv the whole page."""
-    if not FILENAME.fullmatch(file.filename):
-        return "upstream's file name is not one"
-    if not URL.fullmatch(file.url):
-        return "upstream's URL is not an absolute http(s) one"
-    if not SHA256.fullmatch(file.sha256):
-        return "upstream gives no SHA-256 for it"
     return None
 
 

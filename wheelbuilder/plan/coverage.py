@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from packaging.utils import NormalizedName
+from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
-from wheelbuilder.inputs.pins import Pin
+from wheelbuilder.inputs.pins import Constraints, Pin, Quarantined
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.plan.decide import best_wheel
 from wheelbuilder.plan.decisions import Build, Decision, Unavailable
-from wheelbuilder.plan.plans import MirrorFiles, Plan
+from wheelbuilder.plan.plans import MirrorFiles, Plan, UpstreamFiles
 
+LEADING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 Reasons = Mapping[tuple[NormalizedName, Version, Target], str]
 
 
@@ -58,9 +60,25 @@ def coverage(plan: Plan, published: MirrorFiles, failures: Reasons | None = None
     return tuple(_of_target(plan, target, published, failures or {}) for target in plan.targets)
 
 
+def quarantined(
+    branches: Iterable[Constraints], only: Collection[NormalizedName] | None = None
+) -> tuple[Quarantined, ...]:
+    """Return the lines that nobody can read: while there are any, no coverage is complete.
+
+    only: the projects in question; lines that begin with another project's name are left out.
+    """
+    lines = (line for branch in branches for line in branch.quarantined)
+    return tuple(line for line in lines if only is None or _concerns(line, only))
+
+
+def _concerns(line: Quarantined, only: Collection[NormalizedName]) -> bool:
+    name = LEADING_NAME.match(line.words)
+    return name is None or canonicalize_name(name[0]) in only
+
+
 def _of_target(plan: Plan, target: Target, published: MirrorFiles, failures: Reasons) -> Coverage:
     decisions = plan.of(target)
-    open_ = [decision for decision in decisions if _is_open(decision, published)]
+    open_ = [decision for decision in decisions if _is_open(decision, published, plan.upstream)]
     return Coverage(
         target=target,
         pins=len(decisions),
@@ -69,12 +87,13 @@ def _of_target(plan: Plan, target: Target, published: MirrorFiles, failures: Rea
     )
 
 
-def _is_open(decision: Decision, published: MirrorFiles) -> bool:
+def _is_open(decision: Decision, published: MirrorFiles, upstream: UpstreamFiles) -> bool:
     if not isinstance(decision, Build | Unavailable):
         return False
-    ours = published.get(decision.pin.name, ())
-    # contradicting pins stay unavailable, whatever wheels there are
-    return isinstance(decision, Unavailable) or best_wheel(decision.pin, decision.target, ours) is None
+    if isinstance(decision, Unavailable):
+        return True  # contradicting pins stay unavailable, whatever wheels there are
+    ours, theirs = published.get(decision.pin.name, ()), upstream.get(decision.pin.name) or ()
+    return best_wheel(decision.pin, decision.target, ours, theirs) is None
 
 
 def _would_compile(decision: Decision) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,12 +12,25 @@ from packaging.utils import (
     InvalidSdistFilename,
     InvalidWheelFilename,
     NormalizedName,
+    canonicalize_name,
     parse_sdist_filename,
     parse_wheel_filename,
 )
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from wheelbuilder.inputs.targets import Target
+
+# What pip unpacks and compiles, whatever PEP 625 says; only the first two are built here.
+SDISTS = (".tar.gz", ".zip")
+SOURCES = (
+    *SDISTS,
+    *(".tgz", ".tar", ".tar.bz2", ".tbz"),
+    *(".tar.xz", ".txz", ".tlz", ".tar.lz", ".tar.lzma"),
+)
+# An absolute URL and a file name as an index may give them: printable, and with nothing that leaves a folder.
+URL = re.compile(r"https?://[^\s<>\"\\^`{|}\x00-\x20\x7f\ud800-\udfff]+")
+FILENAME = re.compile(r"(?!\.)[^/\\\x00-\x1f\x7f\ud800-\udfff]+")
+SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,11 +74,38 @@ def parse_filename(filename: str) -> FileName | None:
         if filename.endswith(".whl"):
             name, version, build, tags = parse_wheel_filename(filename)
             return FileName(project=name, version=version, tags=tags, build=build or None)
-        if filename.endswith((".tar.gz", ".zip")):
+        if filename.endswith(SDISTS):
             name, version = parse_sdist_filename(filename)
             return FileName(project=name, version=version, tags=frozenset())
     except (InvalidWheelFilename, InvalidSdistFilename):
         return None
+    return None
+
+
+@lru_cache(maxsize=16384)
+def source_version(filename: str, project: NormalizedName) -> Version | None:
+    """Return the version that pip reads in the name of a project's source archive, or None.
+
+    pip takes more than PEP 625 allows: `.tar.bz2` and others, and `foo-1.0-1.tar.gz` for 1.0.post1.
+    """
+    stem = next((filename[: -len(end)] for end in SOURCES if filename.lower().endswith(end)), "")
+    for dash in re.finditer("-", stem):
+        if canonicalize_name(stem[: dash.start()]) == project:
+            try:
+                return Version(stem[dash.end() :])
+            except InvalidVersion:
+                return None
+    return None
+
+
+def unservable(file: IndexFile) -> str | None:
+    """Say why a file of upstream's cannot stand on a page, or None; one such would cost uv the whole page."""
+    if not FILENAME.fullmatch(file.filename):
+        return "upstream's file name is not one"
+    if not URL.fullmatch(file.url):
+        return "upstream's URL is not an absolute http(s) one"
+    if not SHA256.fullmatch(file.sha256):
+        return "upstream gives no SHA-256 for it"
     return None
 
 

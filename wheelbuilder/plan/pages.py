@@ -14,13 +14,14 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 from pypi_simple import DistributionPackage, ProjectPage
 
-from wheelbuilder.plan.files import IndexFile, parse_filename
+from wheelbuilder.plan.files import SDISTS, SOURCES, FileName, IndexFile, parse_filename
 
 JSON = "application/vnd.pypi.simple.v1+json"
 HTML_V1 = "application/vnd.pypi.simple.v1+html"
 HTML = "text/html"
 # PEP 714, newest first
 METADATA_KEYS = ("core-metadata", "dist-info-metadata", "data-dist-info-metadata")
+USER = re.compile(r"^([a-z]+://)[^/?#]*@", re.IGNORECASE)
 
 T = TypeVar("T")
 
@@ -63,7 +64,7 @@ def _from_json(file: dict[str, Any], base: str) -> IndexFile:
     metadata = next((file[key] for key in METADATA_KEYS if file.get(key)), None)
     return IndexFile(
         filename=file["filename"],
-        url=_absolute(base, file["url"]),
+        url=without_user(_absolute(base, file["url"])),
         sha256=file["hashes"].get("sha256", ""),
         size=_typed(file, "size", int),
         requires_python=_typed(file, "requires-python", str) or None,
@@ -75,6 +76,11 @@ def _from_json(file: dict[str, Any], base: str) -> IndexFile:
 
 def _absolute(base: str, url: str) -> str:
     return url if url.startswith(("https://", "http://")) else urljoin(base, url)
+
+
+def without_user(url: str) -> str:
+    """Return a URL without a user's name and password: what an index says is published."""
+    return USER.sub(r"\1", url) if "@" in url else url
 
 
 def _typed(file: dict[str, Any], key: str, kind: type[T]) -> T | None:
@@ -100,7 +106,7 @@ def _from_package(package: DistributionPackage) -> IndexFile:
     metadata = package.metadata_digests
     return IndexFile(
         filename=package.filename,
-        url=package.url,
+        url=without_user(package.url),
         sha256=package.digests.get("sha256", ""),
         size=package.size,
         requires_python=package.requires_python or None,
@@ -118,7 +124,8 @@ def wanted_names(filenames: Iterable[str], versions: Iterable[Version] | None) -
     """Return the file names of some versions (None: of all), eggs and installers among them.
 
     A name is parsed only if the version's text stands in it, because parsing every name of every
-    page costs seconds; where no sdist is found so, all are parsed (`2013.06` for 2013.6).
+    page costs seconds; where no sdist is found so, all are parsed (`2013.06` for 2013.6). Local
+    versions (PEP 440) of a version count as it does, because `==1.0` accepts 1.0+local.
     """
     names: tuple[str, ...] = tuple(filenames)
     if versions is None:
@@ -126,15 +133,27 @@ def wanted_names(filenames: Iterable[str], versions: Iterable[Version] | None) -
     chosen: list[str] = []
     for version in versions:
         text = f"-{version}"
-        near = [name for name in names if text in name and _is_of(version, name, or_egg=True)]
-        if not any(name.endswith((".tar.gz", ".zip")) for name in near):
-            near += [name for name in names if text not in name and _is_of(version, name)]
+        near = [
+            name for name in names if (text in name or "+" in name) and _is_of(version, name, or_egg=True)
+        ]
+        if not any(name.endswith(SDISTS) for name in near):
+            near += [name for name in names if name not in near and _is_of(version, name)]
         chosen += near
     return chosen
 
 
 def _is_of(version: Version, filename: str, *, or_egg: bool = False) -> bool:
-    parsed = parse_filename(filename)
+    parsed = parse_filename(filename) or _as_sdist(filename)
     if parsed is None:
         return or_egg and bool(re.search(rf"-{re.escape(str(version))}[-.][a-z]", filename))
+    if parsed.version.local and not version.local:
+        return Version(parsed.version.public) == version
     return parsed.version == version
+
+
+def _as_sdist(filename: str) -> FileName | None:
+    """Read the name of a source archive of another form than PEP 625 has."""
+    for suffix in SOURCES:
+        if filename.lower().endswith(suffix):
+            return parse_filename(f"{filename[: -len(suffix)]}.tar.gz")
+    return None

@@ -9,7 +9,7 @@ from packaging.tags import Tag
 
 from wheelbuilder.inputs.pins import Pin
 from wheelbuilder.inputs.targets import Target
-from wheelbuilder.plan.files import IndexFile, parse_filename
+from wheelbuilder.plan.files import IndexFile, accepts, parse_filename, source_version, unservable
 
 LINUX = re.compile(r"(?P<libc>manylinux|musllinux|linux)[0-9_]*?_(?P<arch>[a-z].*)")
 SYSTEMS = {"macosx": "macOS", "win": "Windows"}
@@ -24,6 +24,10 @@ def why_no_wheel(target: Target, files: Sequence[IndexFile]) -> str:
     wheels = {file: parsed for file in files if file.is_wheel and (parsed := parse_filename(file.filename))}
     if not wheels:
         return "upstream has an sdist only"
+    fitting = [file for file in wheels if accepts(target, file)]
+    if fitting:
+        unlisted = [file for file in fitting if unservable(file)]
+        return why_passed_over(unlisted[0], files) if unlisted else "upstream has a wheel"
     refused = [file for file, parsed in wheels.items() if not target.tags.isdisjoint(parsed.tags)]
     if refused:
         return f"upstream's wheels require Python {_some({str(file.requires_python) for file in refused})}"
@@ -40,6 +44,34 @@ def why_no_wheel(target: Target, files: Sequence[IndexFile]) -> str:
         return f"upstream has wheels for {_some(systems)} only, none for {target.arch}"
     pythons, systems = _interpreters(tags), {_system(tag.platform) for tag in tags}
     return f"upstream has wheels for {_some(pythons)} on {_some(systems)} only"
+
+
+def why_passed_over(wheel: IndexFile, upstream: Sequence[IndexFile]) -> str:
+    """Say why installers that could take this wheel compile all the same."""
+    if wheel in upstream and (refused := unservable(wheel)):
+        return f"{wheel.filename} cannot be listed: {refused}"
+    if wheel.yanked is not None:
+        return f"{wheel.filename} is yanked, and the sdist is not"
+    return f"upstream has a higher version than {wheel.filename} that the pin accepts"
+
+
+def why_not_built(target: Target, pin: Pin, sources: Sequence[IndexFile], files: Sequence[IndexFile]) -> str:
+    """Say why a version is not built: from none of `sources`, or because none of `files` is one."""
+    for file in sources:
+        version = source_version(file.filename, pin.name)
+        if version != pin.version:
+            return f"installers take {file.filename} for {pin}, and it has no wheel: pin it as ==={version}"
+    for file in sources:
+        if refused := unservable(file):
+            named = refused.removesuffix(" for it")
+            return f"{named} for {file.filename}" if named != refused else f"{refused}: {file.filename}"
+    if sources:
+        return f"upstream has the source only as {sources[0].filename}, which is neither .tar.gz nor .zip"
+    for file in files:
+        if source_version(file.filename, pin.name) and file.requires_python:
+            bounds = f"requires Python {file.requires_python}, the target has {target.full_version}"
+            return f"{file.filename} {bounds}"
+    return why_no_sdist(target, pin, files)
 
 
 def why_no_sdist(target: Target, pin: Pin, files: Sequence[IndexFile]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -19,7 +20,17 @@ CLOSED_PIPE = 141  # what a shell says of a program that a closed pipe ended
 
 def main() -> None:
     """Run the command line and exit with the code that the outcome stands for."""
-    sys.exit(run())
+    signal.signal(signal.SIGTERM, _interrupt)  # ends everything in the same order as Ctrl-C does
+    code = run()
+    if code == InterruptedRunError.exit_code:
+        # What was to be kept is kept; threads that wait for a silent server would hold the exit up.
+        sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def run() -> int:
@@ -37,6 +48,8 @@ def run() -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at exit
         return CLOSED_PIPE
+    except OSError as error:
+        return _tell(f"{error.filename or 'The output'} does not work: {error.strerror or error}.", "", 2)
     except Exception as error:  # noqa: BLE001  (a bug of ours: its traceback is for us, not for the screen)
         return _tell(f"This is a bug in wheelbuilder {__version__}: {error!r}", _kept_traceback(error), BUG)
 

@@ -76,7 +76,7 @@ CLUES = (
         r"|(?<![\w-])(\w{1,40}[-_]config) (?:executable )?not found"
         r"|ERROR: Program '?([\w.+-]+)'? not found|error: linker `([\w.+-]+)` not found"
         r"|No (CMAKE_\w+_COMPILER) could be found|([Cc]argo), the Rust package manager, is not installed"
-        r"|can't find (Rust compiler)|ERROR: Unknown (compiler)\(s\)",
+        r"|can't find (Rust compiler)|Do you have `?([Cc]argo)`? in your PATH|ERROR: Unknown (compiler)\(s\)",
         FailureClass.MISSING_PROGRAM,
         "the program {0} is missing",
         PROGRAM,

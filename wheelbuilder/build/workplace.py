@@ -10,6 +10,7 @@ from pathlib import Path
 
 from wheelbuilder.build import engine_probe, untrusted
 from wheelbuilder.build.cache import cache_home
+from wheelbuilder.build.engine import Engine
 from wheelbuilder.build.owners import is_alive, our_mark
 from wheelbuilder.build.site import Site
 from wheelbuilder.inputs.images import Catalogue
@@ -38,7 +39,7 @@ def opened(
     """
     found = engine_probe.find(engine)
     found.reap()
-    with _scratch() as scratch:
+    with ended(found), _scratch() as scratch:
         yield Site(
             engine=found,
             catalogue=catalogue,
@@ -51,6 +52,15 @@ def opened(
             memory=max(RESERVED, (_memory() - RESERVED) // jobs),
             jobs=os.cpu_count() or 1,
         )
+
+
+@contextmanager
+def ended(engine: Engine) -> Iterator[None]:
+    """Leave no container behind that has ended."""
+    try:
+        yield
+    finally:
+        engine.settle()
 
 
 @contextmanager

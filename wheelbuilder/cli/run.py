@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
@@ -56,24 +54,23 @@ def carry_out(
     rebuilt: bool = False,
 ) -> int:
     """Plan, run, tell; return the exit code."""
-    with _stoppable():
-        catalogue, listed = read_inputs(chosen)
-        store = open_store(address)
-        index = upstream_index(chosen, listed)
-        plan = draw_up(
-            chosen,
-            catalogue,
-            listed,
-            index,
-            contents(store, listed.channel, cache=states_cache()).projects,
-            rebuilt=rebuilt,
-        )
-        click.echo(_intention(plan), err=True)
-        request = Request(
-            listed=listed, catalogue=catalogue, index=index, plan=plan, store=store, jobs=jobs, engine=engine
-        )
-        with Progress(total=len(plan.builds)) as watch:
-            done = run(request, watch)
+    catalogue, listed = read_inputs(chosen)
+    store = open_store(address)
+    index = upstream_index(chosen, listed)
+    plan = draw_up(
+        chosen,
+        catalogue,
+        listed,
+        index,
+        contents(store, listed.channel, cache=states_cache()).projects,
+        rebuilt=rebuilt,
+    )
+    click.echo(_intention(plan), err=True)
+    request = Request(
+        listed=listed, catalogue=catalogue, index=index, plan=plan, store=store, jobs=jobs, engine=engine
+    )
+    with Progress(total=len(plan.builds)) as watch:
+        done = run(request, watch)
     if as_json:
         click.echo(json.dumps(done.document, indent=2))
     _tell(done, err=as_json)
@@ -111,17 +108,3 @@ def _refusal(done: Run) -> tuple[str, str]:
         f"Not published: {first.filename}: {first.reason}{more}.",
         "The run record names every refused file.",
     )
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """Make SIGTERM end a run in the same order as Ctrl-C does."""
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -16,7 +16,7 @@ from requests.utils import get_netrc_auth
 from urllib3.util import Retry
 
 from wheelbuilder import __version__
-from wheelbuilder.errors import UnreachableError
+from wheelbuilder.errors import ConfigurationError, UnreachableError
 
 TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two bytes
 ATTEMPTS = 5
@@ -49,7 +49,11 @@ def session(
 
 
 def fetch_text(url: str) -> str:
-    """Fetch a small text file; raises UnreachableError naming the URL."""
+    """Fetch a small text file; raises UnreachableError naming the URL, ConfigurationError if it is none."""
+    if not is_address(url):
+        raise ConfigurationError(
+            f"{url!r} is not the address of a file.", "Write http:// or https:// and a host."
+        )
     with session() as connection:
         try:
             response = connection.get(url, timeout=TIMEOUT)
@@ -69,7 +73,10 @@ def unreachable(url: str, error: Exception) -> UnreachableError:
 
 def is_address(text: str) -> bool:
     """Say whether a text is the address of something on the web."""
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
     return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, is_dataclass, replace
 from datetime import date, datetime
@@ -18,6 +19,10 @@ from wheelbuilder.inputs.pins import Pin
 from wheelbuilder.inputs.quantities import seconds, size
 from wheelbuilder.inputs.tables import Table, read_toml
 
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+LEAST_MEMORY, MOST_MEMORY = 64 << 20, 64 << 40  # bytes; engines start nothing in less
+MOST_TIME = 720 * 3600.0  # seconds
+MOST_JOBS = 1024
 T = TypeVar("T")
 
 REPLACED = ("imports",)  # an array that a version range replaces; it extends every other one
@@ -148,7 +153,7 @@ def _settings(table: Table, folder: Path) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "deb": packages.strings("deb", ()),
         "rpm": packages.strings("rpm", ()),
-        "environment": table.mapping("environment"),
+        "environment": _environment(table),
         "config_settings": _config_settings(table),
         "build_requires": requirements(table, "build-requires"),
         "patches": tuple(_patch(row, folder) for row in table.array("patches")),
@@ -165,6 +170,16 @@ def _settings(table: Table, folder: Path) -> dict[str, Any]:
     return settings | {name: value for name, value in scalars.items() if value is not None}
 
 
+def _environment(table: Table) -> dict[str, str]:
+    values = table.mapping("environment")
+    for name, value in values.items():
+        if not VARIABLE.fullmatch(name) or "\0" in value:
+            raise table.error(
+                f"environment.{name}", "is not a variable's name", "Use letters, digits and '_'."
+            )
+    return values
+
+
 def limits(table: Table) -> Limits:
     """Read a table of limits."""
     read = Limits(
@@ -173,6 +188,12 @@ def limits(table: Table) -> Limits:
         jobs=table.optional("jobs", int),
     )
     table.done()
+    if read.memory is not None and not LEAST_MEMORY <= read.memory <= MOST_MEMORY:
+        raise table.error("memory", "must be between 64M and 65536G")
+    if read.timeout is not None and read.timeout > MOST_TIME:
+        raise table.error("timeout", "must be at most 720h")
+    if read.jobs is not None and not 1 <= read.jobs <= MOST_JOBS:
+        raise table.error("jobs", f"must be between 1 and {MOST_JOBS}")
     return read
 
 

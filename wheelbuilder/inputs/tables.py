@@ -109,6 +109,8 @@ def read_toml(path: Path) -> Table:
         raise ConfigurationError(f"{path} cannot be read: {error}.") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path} is not valid TOML: {error}.") from None
+    except RecursionError:
+        raise ConfigurationError(f"{path} is nested too deep to be read.", "Flatten it.") from None
 
 
 _NAMES: dict[type, str] = {

@@ -46,6 +46,11 @@ def snippet(installer: Installer, url: str, *, channel: str, kind: Kind | None =
 
     ConfigurationError for a URL that is none, or that the installer cannot use.
     """
+    if "/channels/" in url:
+        raise ConfigurationError(
+            f"{url} points into the mirror, not at its root.",
+            "Give what stands before /channels/, and the channel with --channel.",
+        )
     kind = kind or USUAL[installer]
     view = View.GAP if kind is Kind.GAP else View.WHOLE
     index = f"{_root(url, installer)}/channels/{check_channel(channel)}/{view}/"

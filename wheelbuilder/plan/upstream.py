@@ -49,16 +49,18 @@ class UpstreamIndex:
         Raises UnreachableError for the first page that cannot be had or read.
         """
         found: dict[NormalizedName, tuple[IndexFile, ...] | None] = {}
-        with _rare_collection(), ThreadPoolExecutor(CONNECTIONS) as pool:
-            jobs = {pool.submit(self.project, name, versions): name for name, versions in wanted.items()}
-            pending = set(jobs)
-            try:
+        pool = ThreadPoolExecutor(CONNECTIONS)
+        try:
+            with _rare_collection():
+                jobs = {pool.submit(self.project, name, versions): name for name, versions in wanted.items()}
+                pending = set(jobs)
                 while pending:
                     done, pending = wait(pending, timeout=0.2, return_when=FIRST_EXCEPTION)
                     found |= {jobs[job]: job.result() for job in done}
                     progress(len(found), len(jobs))
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+        finally:
+            # Whoever interrupts does not wait for a server that says nothing.
+            pool.shutdown(wait=False, cancel_futures=True)
         return found
 
     def project(

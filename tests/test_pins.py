@@ -137,3 +137,16 @@ def test_no_pins_is_an_error_unless_allowed() -> None:
     with pytest.raises(ConfigurationError, match=r"main has no pins"):
         parse_constraints("# Empty because this is only supported elsewhere\n", "main")
     assert read("# nothing\n").pins == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("six===1.16.0;implementation_name==='pypy'", "has a marker that compares what cannot be compared"),
+        (f"six==={'1' * 200_000}", "has a number with too many digits"),
+    ],
+)
+def test_what_would_stop_installers_is_set_aside(line: str, complaint: str) -> None:
+    read = parse_constraints(f"good===1.0\n{line}\n", "main")
+    assert [str(pin) for pin in read.pins] == ["good===1.0"]
+    assert [bad.complaint for bad in read.quarantined] == [complaint]

@@ -205,3 +205,9 @@ def test_satisfied_asks_for_versions_and_never_trusts_extras() -> None:
         and not satisfied(["a-b[x]"], wheels)
         and not satisfied(["c"], wheels)
     )
+
+
+def test_a_marker_that_cannot_be_evaluated_fails_the_build_only() -> None:
+    with pytest.raises(StepFailedError, match="cannot be evaluated") as error:
+        applicable(["cffi; implementation_name === 'pypy'"], Target.parse("cp311-manylinux_2_36_x86_64"))
+    assert error.value.failure is FailureClass.REQUIREMENTS

@@ -206,3 +206,18 @@ def test_several_at_a_time_but_not_too_many() -> None:
         assert 1 < index.most_at_once <= CONNECTIONS
     assert seen == sorted(seen)
     assert seen[-1] == (60, 60)
+
+
+def test_a_page_of_something_else_is_not_believed() -> None:
+    login = b"<!doctype html><title>Log in</title><a href='/login'>Log in</a>"
+    with SimpleIndex() as index:
+        index.serve("six", Answer(body=login, content_type="text/html"))
+        with pytest.raises(UnreachableError, match="HTML without a link to any distribution"):
+            fetch(index)
+
+
+def test_an_empty_project_is_believed_where_the_page_says_what_it_is() -> None:
+    empty = b'<!doctype html><meta name="pypi:repository-version" content="1.0"><title>six</title>'
+    with SimpleIndex() as index:
+        index.serve("six", Answer(body=empty, content_type="text/html"))
+        assert fetch(index) == ()

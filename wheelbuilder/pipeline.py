@@ -31,7 +31,7 @@ from wheelbuilder.mirror.publish import Change, publish
 from wheelbuilder.mirror.read import contents
 from wheelbuilder.mirror.store import Store
 from wheelbuilder.mirror.wheels import read_wheel
-from wheelbuilder.plan.coverage import Coverage, coverage
+from wheelbuilder.plan.coverage import Coverage, coverage, quarantined
 from wheelbuilder.plan.decisions import Build
 from wheelbuilder.plan.plans import Plan
 from wheelbuilder.plan.upstream import UpstreamIndex
@@ -104,11 +104,10 @@ def run(request: Request, watch: Watch) -> Run:
 
 def _carry_out(request: Request, ledger: _Ledger) -> None:
     workplace.sweep()
-    if not request.plan.builds:
-        ledger.flush()
-        return
-    with _site(request) as site:
-        _build_all(request, site, ledger)
+    ledger.flush()  # at once: a store that cannot be written is known before hours of building
+    if request.plan.builds:
+        with _site(request) as site:
+            _build_all(request, site, ledger)
 
 
 def _explained(trouble: BaseException, done: int, planned: int) -> BaseException:
@@ -179,6 +178,7 @@ def _conclude(request: Request, ledger: _Ledger, started: datetime, seconds: flo
         refused=_rows(ledger.refused),
         unlisted=_rows(ledger.unlisted),
         coverage=proof,
+        quarantined=[str(line) for line in quarantined(request.listed.branches, request.listed.only)],
     )
     key = keep_run(request.store, ledger.run, document) if ledger.records or ledger.changed else None
     return Run(

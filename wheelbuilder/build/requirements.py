@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
@@ -144,11 +145,16 @@ class Resolver:
 def applicable(requirements: Iterable[str], target: Target) -> tuple[str, ...]:
     """Return the requirements whose markers hold on the target, without the markers."""
     kept = []
+    environment = target.marker_environment() | {"extra": ""}
     for text in requirements:
         requirement = _parsed(text)
-        if requirement.marker is None or requirement.marker.evaluate(
-            target.marker_environment() | {"extra": ""}
-        ):
+        try:
+            holds = requirement.marker is None or requirement.marker.evaluate(environment)
+        except (UndefinedComparison, UndefinedEnvironmentName) as error:
+            raise StepFailedError(
+                FailureClass.REQUIREMENTS, f"the marker of {text!r} cannot be evaluated: {error}"
+            ) from None
+        if holds:
             requirement.marker = None
             kept.append(str(requirement))
     return tuple(sorted(kept))

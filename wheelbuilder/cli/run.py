@@ -97,6 +97,8 @@ def _tell(done: Run, *, err: bool) -> None:
         click.echo("Nothing new: nothing was built and nothing was written.", err=err)
     else:
         click.echo(f"Run record: {done.key}", err=err)
+    for line in done.document["quarantined"]:
+        click.echo(f"Not proven, because a line cannot be read: {line}", err=err)
     for each in done.coverage:
         click.echo(each.line, err=err)
 

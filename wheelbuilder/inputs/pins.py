@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from packaging.markers import Marker, UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from wheelbuilder.errors import ConfigurationError
+from wheelbuilder.inputs.targets import Target
 
+SOME_TARGET = Target.parse("cp311-manylinux_2_28_x86_64")  # which one does not matter: types are compared
 TRAILING_COMMENT = re.compile(r"\s+#.*$")  # pip's own rule; PEP 508 knows no comments
 
 
@@ -147,6 +150,8 @@ def _pin(words: str, origin: Origin) -> Pin:
         version = Version(version_text)
     except InvalidVersion:
         raise _UnreadableError(f"has {version_text!r}, which is not a version (PEP 440)") from None
+    except ValueError:
+        raise _UnreadableError("has a number with too many digits") from None
     return Pin(
         name=canonicalize_name(requirement.name),
         raw_name=requirement.name,
@@ -166,11 +171,21 @@ def _requirement(text: str) -> Requirement:
         requirement = Requirement(text)
     except InvalidRequirement as error:
         raise _UnreadableError(f"is not a requirement (PEP 508): {_first_sentence(error)}") from None
+    if requirement.marker and not _can_be_evaluated(requirement.marker):
+        raise _UnreadableError("has a marker that compares what cannot be compared")
     if requirement.url:
         raise _UnreadableError("names a URL, where a pin names a version")
     if requirement.extras:
         raise _UnreadableError("has extras, which a constraint cannot have")
     return requirement
+
+
+def _can_be_evaluated(marker: Marker) -> bool:
+    try:
+        marker.evaluate(SOME_TARGET.marker_environment())
+    except (UndefinedComparison, UndefinedEnvironmentName):
+        return False
+    return True
 
 
 def _one_version(requirement: Requirement) -> tuple[str, str]:

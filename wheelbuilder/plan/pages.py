@@ -97,7 +97,10 @@ def _digest(metadata: object) -> str | None:
 
 
 def _html_files(page: Page, name: NormalizedName, versions: Iterable[Version] | None) -> Iterator[IndexFile]:
-    packages = ProjectPage.from_html(name, page.body, page.url, page.charset).packages
+    read = ProjectPage.from_html(name, page.body, page.url, page.charset)
+    packages = read.packages
+    if read.repository_version is None and not any(parse_filename(it.filename) for it in packages):
+        raise ValueError("it is HTML without a link to any distribution")
     kept = set(wanted_names([package.filename for package in packages], versions))
     return (_from_package(package) for package in packages if package.filename in kept)
 

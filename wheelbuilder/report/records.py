@@ -88,6 +88,7 @@ def run_document(
     refused: Sequence[dict[str, str]],
     unlisted: Sequence[dict[str, str]],
     coverage: Sequence[Coverage],
+    quarantined: Sequence[str],
 ) -> dict[str, Any]:
     """Return a whole run as JSON values. started: RFC 3339; seconds: wall time."""
     return {
@@ -116,6 +117,7 @@ def run_document(
             "unlisted": list(unlisted),
         },
         "coverage": [each.line for each in coverage],
+        "quarantined": list(quarantined),
     }
 
 

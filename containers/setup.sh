@@ -6,7 +6,7 @@ set -eu
 purpose=${1:-run}
 # podman's own choice of run-time refuses some hosts, so runc too; netavark and uidmap it only recommends.
 packages="podman runc netavark uidmap mmdebstrap debian-archive-keyring qemu-user-static binfmt-support python3-venv patch"
-[ "$purpose" = test ] && packages="$packages docker-registry"
+[ "$purpose" = test ] && packages="$packages docker-registry gcc libc6-dev"
 emulated="aarch64 arm ppc64le riscv64 s390x"
 binfmt=/proc/sys/fs/binfmt_misc
 

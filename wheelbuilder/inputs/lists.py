@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from packaging.utils import NormalizedName, canonicalize_name
-from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from wheelbuilder.errors import ConfigurationError
 from wheelbuilder.inputs.http import fetch_text, is_address, shown
@@ -68,6 +67,13 @@ def read_list(
     return read
 
 
+def _default_upstream() -> str:
+    # Imported where it is needed: pypi_simple brings an HTML parser and a validator, a tenth of a plan.
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT
+
+    return PYPI_SIMPLE_ENDPOINT
+
+
 def _channel(table: Table, name: str) -> str:
     channel = table.get("channel", str, name)
     if not CHANNEL.fullmatch(channel):
@@ -76,7 +82,7 @@ def _channel(table: Table, name: str) -> str:
 
 
 def _upstream(table: Table) -> str:
-    url = table.get("upstream", str, PYPI_SIMPLE_ENDPOINT)
+    url = table.optional("upstream", str) or _default_upstream()
     if not is_address(url):
         raise table.error(
             "upstream", f"= {url!r} is not an address", "Write https://index.example.org/simple/."

@@ -7,14 +7,16 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urljoin
 
 from packaging.utils import NormalizedName
 from packaging.version import Version
-from pypi_simple import DistributionPackage, ProjectPage
 
 from wheelbuilder.plan.files import SDISTS, SOURCES, FileName, IndexFile, parse_filename
+
+if TYPE_CHECKING:
+    from pypi_simple import DistributionPackage
 
 JSON = "application/vnd.pypi.simple.v1+json"
 HTML_V1 = "application/vnd.pypi.simple.v1+html"
@@ -97,7 +99,13 @@ def _digest(metadata: object) -> str | None:
 
 
 def _html_files(page: Page, name: NormalizedName, versions: Iterable[Version] | None) -> Iterator[IndexFile]:
-    read = ProjectPage.from_html(name, page.body, page.url, page.charset)
+    # Imported where it is needed: its HTML parser costs every command a tenth of a second.
+    from pypi_simple import ProjectPage, UnsupportedRepoVersionError
+
+    try:
+        read = ProjectPage.from_html(name, page.body, page.url, page.charset)
+    except UnsupportedRepoVersionError as error:
+        raise ValueError(str(error)) from None
     packages = read.packages
     if read.repository_version is None and not any(parse_filename(it.filename) for it in packages):
         raise ValueError("it is HTML without a link to any distribution")

@@ -12,14 +12,14 @@ from pathlib import Path
 import requests
 from packaging.utils import NormalizedName
 from packaging.version import Version
-from pypi_simple import ACCEPT_JSON_PREFERRED, UnsupportedRepoVersionError
 
 from wheelbuilder.errors import ConfigurationError, UnreachableError
 from wheelbuilder.inputs.http import BACK_OFF, TIMEOUT, bound, is_address, session, shown, unreachable
 from wheelbuilder.plan.files import IndexFile
-from wheelbuilder.plan.pages import HTML, Page, files
+from wheelbuilder.plan.pages import HTML, HTML_V1, JSON, Page, files
 
 CONNECTIONS = 16  # requests at a time
+ACCEPT = f"{JSON}, {HTML_V1};q=0.5, {HTML};q=0.01"  # PEP 691, "Version + Format Selection"
 COLLECT_AFTER = 50_000  # new objects between two searches for reference cycles
 CHUNK = 1 << 20  # bytes at a time: small chunks cost more than the reading
 BODY_ATTEMPTS = 3  # for pages whose body breaks off, which the session's own retries do not see
@@ -73,7 +73,7 @@ class UpstreamIndex:
             return None
         try:
             return tuple(files(page, name, versions))
-        except (ValueError, KeyError, TypeError, AttributeError, UnsupportedRepoVersionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UnreachableError(
                 f"{shown(url)} is not a page of the simple API: {_complaint(error)}.",
                 "Check the index's address; it must be the root of a simple index (PEP 503, PEP 691).",
@@ -91,7 +91,7 @@ class UpstreamIndex:
         raise AssertionError("the loop returns or raises")
 
     def _read(self, url: str) -> Page | None:
-        headers = {"Accept": ACCEPT_JSON_PREFERRED}
+        headers = {"Accept": ACCEPT}
         with self._session.get(url, timeout=TIMEOUT, headers=headers, stream=True) as response:
             body = b"".join(response.iter_content(CHUNK))
             if response.status_code == 404:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from build import BuildBackendException, BuildException, ProjectBuilder
 
-from wheelbuilder.build import failures, logs
+from wheelbuilder.build import failures, logs, untrusted
 from wheelbuilder.build.engine import ContainerExit, Engine, Mount
 from wheelbuilder.build.outcomes import FailureClass, StepFailedError
 from wheelbuilder.errors import WheelbuilderError
@@ -190,9 +190,8 @@ def _refuse_special(path: Path) -> None:
 
 
 def _attempted(counters: Path) -> bool:
-    if counters.is_symlink() or not counters.is_file() or counters.stat().st_size > MOST_READ:
-        return False
-    rows = [line.split() for line in counters.read_text(errors="replace").splitlines() if line.strip()]
+    text = (untrusted.read(counters, MOST_READ) or b"").decode(errors="replace")
+    rows = [line.split() for line in text.splitlines() if line.strip()]
     values: dict[tuple[str, str], str] = {}
     for header, row in itertools.pairwise(rows):
         if header[0] == row[0]:

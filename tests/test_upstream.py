@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -135,11 +136,35 @@ def test_the_cache_revalidates(tmp_path: Path) -> None:
         assert not list(tmp_path.rglob("*.lock"))
 
 
-def test_a_fresh_page_is_not_asked_for_again(tmp_path: Path) -> None:
+def test_a_page_is_asked_for_again_however_fresh_it_is(tmp_path: Path) -> None:
     with SimpleIndex() as index:
         index.serve("six", Answer(body=GOOD.body, headers={"Cache-Control": "max-age=600"}))
         assert fetch(index, tmp_path) == fetch(index, tmp_path)
-        assert len(index.requests) == 1
+        assert [etag for _, etag in index.requests] == [None, GOOD.etag]
+
+
+def test_what_is_not_to_be_stored_is_not(tmp_path: Path) -> None:
+    with SimpleIndex() as index:
+        index.serve("six", Answer(body=GOOD.body, headers={"Cache-Control": "private, No-Store"}))
+        assert names(fetch(index, tmp_path)) == ["six-1.0.tar.gz"]
+        assert not list(tmp_path.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-9], lambda data: b"x" + data[1:], lambda _: b"", lambda _: b"[]\n"]
+)
+def test_a_damaged_entry_of_the_cache_counts_as_missing(
+    tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    with SimpleIndex() as index:
+        index.serve("six", GOOD)
+        fetch(index, tmp_path)
+        (kept,) = (path for path in tmp_path.rglob("*") if path.is_file())
+        kept.write_bytes(damage(kept.read_bytes()))
+        assert names(fetch(index, tmp_path)) == ["six-1.0.tar.gz"]
+        assert [etag for _, etag in index.requests] == [None, None]
+        assert names(fetch(index, tmp_path)) == ["six-1.0.tar.gz"]
+        assert index.requests[-1][1] == GOOD.etag
 
 
 @pytest.mark.parametrize(

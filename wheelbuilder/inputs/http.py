@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import os
-import threading
-from datetime import datetime
-from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
-from cachecontrol import CacheControlAdapter
-from cachecontrol.caches import SeparateBodyFileCache
 from requests.adapters import HTTPAdapter
 from requests.utils import get_netrc_auth
 from urllib3.util import Retry
@@ -26,10 +21,8 @@ BACK_OFF = 0.5  # seconds before the second attempt, doubled for each later one
 PATIENCE = 60  # seconds: the longest wait that a server's Retry-After may ask for
 
 
-def session(
-    *, cache: Path | None = None, connections: int = 10, back_off: float = BACK_OFF
-) -> requests.Session:
-    """Return a session that repeats what can heal and, given a folder, caches by the rules of RFC 9111."""
+def session(*, connections: int = 10, back_off: float = BACK_OFF) -> requests.Session:
+    """Return a session that repeats what can heal."""
     retries = Retry(
         total=ATTEMPTS - 1,
         connect=CONNECT_ATTEMPTS - 1,
@@ -42,7 +35,7 @@ def session(
     made = requests.Session()
     made.headers["User-Agent"] = f"wheelbuilder/{__version__}"
     made.verify = os.environ.get("SSL_CERT_FILE") or True  # requests itself reads only its own variables
-    adapter = _adapter(cache, retries, connections)
+    adapter = HTTPAdapter(max_retries=retries, pool_maxsize=connections)
     for scheme in ("http://", "https://"):
         made.mount(scheme, adapter)
     return made
@@ -97,57 +90,6 @@ def bound(made: requests.Session, url: str) -> requests.Session:
     made.auth = get_netrc_auth(url)
     made.trust_env = False
     return made
-
-
-class _PageCache(SeparateBodyFileCache):
-    """One folder deep and without lock files: pages are small and a write is a rename already.
-
-    CacheControl reads an entry three times for each page, so the last one of each thread is kept.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder, lock_class=_NoLock)  # type: ignore[arg-type]  # never used
-        self._last = threading.local()
-
-    def get(self, key: str) -> bytes | None:
-        if getattr(self._last, "key", None) != key:
-            self._last.value, self._last.key = super().get(key), key
-        value: bytes | None = self._last.value
-        return value
-
-    def set(self, key: str, value: bytes, expires: int | datetime | None = None) -> None:
-        super().set(key, value, expires)
-        self._last.key = None
-
-    def delete(self, key: str) -> None:
-        super().delete(key)
-        self._last.key = None
-
-    def _fn(self, name: str) -> str:
-        hashed = self.encode(name)
-        return f"{self.directory}/{hashed[:2]}/{hashed}"
-
-    def _write(self, path: str, data: bytes) -> None:
-        temporary = Path(f"{path}.{os.getpid()}.{threading.get_ident()}")
-        try:
-            temporary.write_bytes(data)
-        except FileNotFoundError:
-            temporary.parent.mkdir(self.dirmode, parents=True, exist_ok=True)
-            temporary.write_bytes(data)
-        # A rename over a file makes ext4 write it out at once; over nothing it is free, and a reader
-        # in between finds no entry, which is a miss.
-        Path(path).unlink(missing_ok=True)
-        temporary.rename(path)
-
-
-class _NoLock:
-    """Stands where CacheControl wants a class of locks."""
-
-
-def _adapter(cache: Path | None, retries: Retry, connections: int) -> HTTPAdapter:
-    if cache is None:
-        return HTTPAdapter(max_retries=retries, pool_maxsize=connections)
-    return CacheControlAdapter(_PageCache(cache), max_retries=retries, pool_maxsize=connections)
 
 
 def _reason(error: Exception) -> str:

@@ -16,6 +16,7 @@ from packaging.version import Version
 from wheelbuilder.errors import ConfigurationError, UnreachableError
 from wheelbuilder.inputs.http import BACK_OFF, TIMEOUT, bound, is_address, session, shown, unreachable
 from wheelbuilder.plan.files import IndexFile
+from wheelbuilder.plan.page_cache import CachedPage, PageCache
 from wheelbuilder.plan.pages import HTML, HTML_V1, JSON, Page, files
 
 CONNECTIONS = 16  # requests at a time
@@ -28,7 +29,7 @@ Progress = Callable[[int, int], None]  # pages read so far, pages in all
 
 
 class UpstreamIndex:
-    """An index that speaks the simple API. `cache` holds its pages; they are revalidated (RFC 9111)."""
+    """An index that speaks the simple API. `cache` is a folder for its pages; each is revalidated."""
 
     def __init__(self, url: str, cache: Path | None = None, *, back_off: float = BACK_OFF) -> None:
         if not is_address(url):
@@ -36,8 +37,8 @@ class UpstreamIndex:
                 f"{url!r} is not the address of an index.", "Write it like https://index.example.org/simple/."
             )
         self.url = url.rstrip("/") + "/"
-        made = session(cache=cache, connections=CONNECTIONS, back_off=back_off)
-        self._session = bound(made, self.url)
+        self._session = bound(session(connections=CONNECTIONS, back_off=back_off), self.url)
+        self._cache = PageCache(cache) if cache else None
 
     def files(
         self,
@@ -91,20 +92,31 @@ class UpstreamIndex:
         raise AssertionError("the loop returns or raises")
 
     def _read(self, url: str) -> Page | None:
-        headers = {"Accept": ACCEPT}
+        kept = self._cache.get(url) if self._cache else None
+        headers = {"Accept": ACCEPT} | (kept.conditions if kept else {})
         with self._session.get(url, timeout=TIMEOUT, headers=headers, stream=True) as response:
             body = b"".join(response.iter_content(CHUNK))
+            if kept and response.status_code == 304:
+                return kept.page
             if response.status_code == 404:
                 return None
             response.raise_for_status()
-            header = Message()
-            header["content-type"] = response.headers.get("content-type", HTML)
-            return Page(
-                url=response.url,
-                content_type=header.get_content_type(),
-                charset=header.get_content_charset(),
-                body=body,
-            )
+            return self._kept(url, response, body)
+
+    def _kept(self, url: str, response: requests.Response, body: bytes) -> Page:
+        header = Message()
+        header["content-type"] = response.headers.get("content-type", HTML)
+        page = Page(
+            url=response.url,
+            content_type=header.get_content_type(),
+            charset=header.get_content_charset(),
+            body=body,
+        )
+        storable = "no-store" not in response.headers.get("cache-control", "").lower()
+        if self._cache and storable and response.status_code == 200:
+            etag, last_modified = (response.headers.get(name) for name in ("etag", "last-modified"))
+            self._cache.put(url, CachedPage(page=page, etag=etag, last_modified=last_modified))
+        return page
 
 
 @contextmanager

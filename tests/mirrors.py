@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,27 @@ class Interfering:
         etag = self.store.put(key, data, **options)
         self._leave(now)
         return etag
+
+    def exists(self, key: str) -> bool:
+        now = self._enter("exists", key)
+        found = self.store.exists(key)
+        self._leave(now)
+        return found
+
+    def download(self, key: str, path: Path) -> bool:
+        now = self._enter("download", key)
+        found = self.store.download(key, path)
+        self._leave(now)
+        return found
+
+    def etag_of(self, data: bytes) -> str | None:
+        return self.store.etag_of(data)
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        return self.store.exclusive()
+
+    def barrier(self) -> None:
+        self.store.barrier()
 
     def list(self, prefix: str = "") -> Iterator[Listed]:
         now = self._enter("list", prefix)

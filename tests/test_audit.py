@@ -12,8 +12,8 @@ from mirrors import NOW, snapshot, upstream_file, wheel_change
 from wheelbuilder.cli.audit import command
 from wheelbuilder.errors import ConfigurationError
 from wheelbuilder.mirror.audit import Finding, Severity, audit, is_clean
+from wheelbuilder.mirror.directory import DirectoryStore
 from wheelbuilder.mirror.publish import Change, publish
-from wheelbuilder.mirror.store import DirectoryStore
 
 
 @pytest.fixture(scope="module")

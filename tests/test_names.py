@@ -11,6 +11,7 @@ from tinywheel import make_wheel
 
 from wheelbuilder.errors import ConfigurationError, IntegrityError
 from wheelbuilder.mirror.audit import audit
+from wheelbuilder.mirror.directory import DirectoryStore
 from wheelbuilder.mirror.layout import (
     IMMUTABLE,
     NEVER_STORED,
@@ -21,7 +22,6 @@ from wheelbuilder.mirror.layout import (
     content_type,
 )
 from wheelbuilder.mirror.publish import Change, publish
-from wheelbuilder.mirror.store import DirectoryStore
 from wheelbuilder.mirror.wheels import NewWheel, read_wheel, wheel_name
 
 FOO = canonicalize_name("foo")

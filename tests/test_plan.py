@@ -11,8 +11,8 @@ import pytest
 from mirrors import NOW, wheel_change
 from simple_index import SimpleIndex, entry
 
+from wheelbuilder.mirror.directory import DirectoryStore
 from wheelbuilder.mirror.publish import publish
-from wheelbuilder.mirror.store import DirectoryStore
 
 HEAD = (
     'targets = ["cp311-manylinux_2_36_x86_64", "cp311-manylinux_2_36_aarch64"]\nbranches.main = "pins.txt"\n'

@@ -9,7 +9,7 @@ import pytest
 from test_schedule import build, failing, pure
 
 from wheelbuilder.build.outcomes import Built, Covered, Failed, FailureClass, Step, StepResult
-from wheelbuilder.mirror.store import DirectoryStore
+from wheelbuilder.mirror.directory import DirectoryStore
 from wheelbuilder.report import records
 from wheelbuilder.report.keep import keep, keep_run
 from wheelbuilder.report.records import Record, record, to_bytes

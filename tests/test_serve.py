@@ -14,11 +14,11 @@ import requests
 from mirrors import NOW, upstream_file, wheel_change
 
 from wheelbuilder.errors import ConfigurationError, UnreachableError
+from wheelbuilder.mirror.directory import DirectoryStore
 from wheelbuilder.mirror.layout import JSON_TYPE
 from wheelbuilder.mirror.negotiate import best, span
 from wheelbuilder.mirror.publish import Change, publish
 from wheelbuilder.mirror.serve import Server, serving
-from wheelbuilder.mirror.store import DirectoryStore
 
 PIP = f"{JSON_TYPE}, application/vnd.pypi.simple.v1+html; q=0.1, text/html; q=0.01"
 V1_HTML = "application/vnd.pypi.simple.v1+html"

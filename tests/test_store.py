@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from wheelbuilder.errors import ConfigurationError, UnreachableError
-from wheelbuilder.mirror.store import HIDDEN, STALE, DirectoryStore, Store, open_store
+from wheelbuilder.mirror.directory import STALE, DirectoryStore
+from wheelbuilder.mirror.store import HIDDEN, Store
+from wheelbuilder.mirror.stores import open_store
 
 # Every implementation of the protocol keeps the same contract: another one is one more row here.
 STORES: dict[str, Callable[[Path], Store]] = {"directory": lambda path: DirectoryStore(path / "store")}

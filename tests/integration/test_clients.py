@@ -20,11 +20,11 @@ from uv import find_uv_bin
 
 from wheelbuilder.build.process import Completed, run
 from wheelbuilder.mirror.consumers import Installer, Kind, snippet
+from wheelbuilder.mirror.directory import DirectoryStore
 from wheelbuilder.mirror.layout import JSON_TYPE
 from wheelbuilder.mirror.publish import Change, publish
 from wheelbuilder.mirror.read import contents
 from wheelbuilder.mirror.serve import Server, serving
-from wheelbuilder.mirror.store import DirectoryStore
 
 pytestmark = pytest.mark.integration
 

@@ -20,8 +20,8 @@ from wheelbuilder.build.engine import ContainerExit, Mount
 from wheelbuilder.build.process import Completed, run
 from wheelbuilder.inputs.images import Catalogue, Role, default_path
 from wheelbuilder.mirror.audit import audit
+from wheelbuilder.mirror.directory import DirectoryStore
 from wheelbuilder.mirror.serve import Server, serving
-from wheelbuilder.mirror.store import DirectoryStore
 
 pytestmark = [pytest.mark.engine, pytest.mark.network]
 

@@ -9,7 +9,7 @@ import click
 
 from wheelbuilder.errors import IntegrityError
 from wheelbuilder.mirror.audit import Finding, Severity, audit, is_clean
-from wheelbuilder.mirror.store import open_store
+from wheelbuilder.mirror.stores import open_store
 
 
 @click.command()

@@ -17,7 +17,7 @@ from wheelbuilder.build.cache import cache_home
 from wheelbuilder.inputs.images import Catalogue, default_path
 from wheelbuilder.inputs.lists import RequirementsList, read_list
 from wheelbuilder.mirror.read import contents
-from wheelbuilder.mirror.store import open_store
+from wheelbuilder.mirror.stores import open_store
 from wheelbuilder.plan.draft import draft
 from wheelbuilder.plan.plans import MirrorFiles, Plan
 from wheelbuilder.plan.upstream import UpstreamIndex

@@ -12,7 +12,7 @@ from wheelbuilder.cli.planning import Chosen, draw_up, planning_options, read_in
 from wheelbuilder.cli.progress import Progress
 from wheelbuilder.errors import IntegrityError
 from wheelbuilder.mirror.read import contents
-from wheelbuilder.mirror.store import open_store
+from wheelbuilder.mirror.stores import open_store
 from wheelbuilder.pipeline import Request, Run, run, states_cache
 from wheelbuilder.plan.plans import Plan
 

@@ -10,7 +10,7 @@ import click
 
 from wheelbuilder.mirror.layout import View, channels
 from wheelbuilder.mirror.serve import Request, serving
-from wheelbuilder.mirror.store import open_store
+from wheelbuilder.mirror.stores import open_store
 
 
 @click.command()

@@ -9,9 +9,10 @@ from pathlib import Path
 from packaging.utils import NormalizedName
 
 from wheelbuilder.errors import IntegrityError
+from wheelbuilder.mirror.directory import DirectoryStore
 from wheelbuilder.mirror.layout import check_channel, commit_key, head_key, state_key
 from wheelbuilder.mirror.states import REPAIR, Commit, ProjectState, digest
-from wheelbuilder.mirror.store import DirectoryStore, Store, each
+from wheelbuilder.mirror.store import Store, each
 from wheelbuilder.plan.files import IndexFile
 
 

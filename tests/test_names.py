@@ -145,7 +145,7 @@ def test_channels_that_may_be(name: str) -> None:
         ("channels/c/commits/1.json", "application/json", IMMUTABLE),
         ("channels/commits/head.json", "application/json", NEVER_STORED),
         ("channels/c/head.json", "application/json", NEVER_STORED),
-        ("channels/c/rendered.json", "application/json", NEVER_STORED),
+        ("channels/c/snapshots.json", "application/json", NEVER_STORED),
         ("channels/c/simple/commits/index.html", "text/html", REVALIDATE),
         ("channels/c/whole-json/index.html", "application/vnd.pypi.simple.v1+json", REVALIDATE),
         ("index.html", "text/html", REVALIDATE),

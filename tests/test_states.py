@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from packaging.utils import NormalizedName, canonicalize_name
+from packaging.utils import canonicalize_name
 
 from wheelbuilder.errors import ConfigurationError, IntegrityError
 from wheelbuilder.inputs.targets import Target
-from wheelbuilder.mirror.states import Commit, MirrorFile, ProjectState, digest, timestamp
+from wheelbuilder.mirror.states import MirrorFile, ProjectState, timestamp
 from wheelbuilder.plan.files import IndexFile, accepts
 
 NAME = canonicalize_name("foo-bar")
@@ -27,23 +27,14 @@ THEIRS = IndexFile(
     filename="foo_bar-1.0.tar.gz", url="https://up.example.org/foo_bar-1.0.tar.gz", sha256="d" * 64
 )
 STATE = ProjectState(name=NAME, files=(FILE,), upstream=(THEIRS,))
-COMMIT = Commit(
-    number=3,
-    parent="e" * 64,
-    projects={NAME: "f" * 64},
-    gap=frozenset({NAME}),
-    time="2026-01-02T03:04:05Z",
-    run="r",
-)
 
 
 def changed(data: bytes, **values: Any) -> bytes:
     return json.dumps(json.loads(data) | values).encode()
 
 
-def test_states_and_commits_survive_the_way_to_bytes_and_back() -> None:
+def test_states_survive_the_way_to_bytes_and_back() -> None:
     assert ProjectState.from_bytes(STATE.to_bytes(), "x") == STATE
-    assert Commit.from_bytes(COMMIT.to_bytes(), "x") == COMMIT
 
 
 def test_the_bytes_do_not_depend_on_order() -> None:
@@ -51,9 +42,6 @@ def test_the_bytes_do_not_depend_on_order() -> None:
     one = ProjectState(name=NAME, files=(FILE, second)).to_bytes()
     other = ProjectState(name=NAME, files=(second, FILE)).to_bytes()
     assert one == other
-    names = [NormalizedName("b"), NormalizedName("a")]
-    commits = [Commit(number=1, projects=dict.fromkeys(order, "f" * 64)) for order in (names, names[::-1])]
-    assert digest(commits[0].to_bytes()) == digest(commits[1].to_bytes())
 
 
 @pytest.mark.parametrize("text", ["", "naïve", "\ud800", "\x00", '"', "\u2028", "a\nb", "</script>"])
@@ -69,10 +57,9 @@ def test_an_empty_yank_reason_is_not_no_yank() -> None:
 
 
 def test_a_newer_schema_is_said_so() -> None:
-    for kind, data in ((ProjectState, STATE.to_bytes()), (Commit, COMMIT.to_bytes())):
-        with pytest.raises(ConfigurationError, match=r"states/x\.json has schema 2") as caught:
-            kind.from_bytes(changed(data, schema=2), "states/x.json")
-        assert "newer" in caught.value.hint
+    with pytest.raises(ConfigurationError, match=r"states/x\.json has schema 2") as caught:
+        ProjectState.from_bytes(changed(STATE.to_bytes(), schema=2), "states/x.json")
+    assert "newer" in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -96,23 +83,6 @@ def test_a_newer_schema_is_said_so() -> None:
 def test_a_damaged_state_is_named(data: bytes) -> None:
     with pytest.raises(IntegrityError, match=r"^states/x\.json"):
         ProjectState.from_bytes(data, "states/x.json")
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"number": "3"},
-        {"projects": {"foo-bar": 1}},
-        {"projects": {"foo-bar": "../../head"}},
-        {"projects": {"../x": "f" * 64}},
-        {"gap": ["other"]},
-        {"gap": "foo-bar"},
-        {"parent": None},
-    ],
-)
-def test_a_damaged_commit_is_named(values: dict[str, Any]) -> None:
-    with pytest.raises(IntegrityError, match=r"^head"):
-        Commit.from_bytes(changed(COMMIT.to_bytes(), **values), "head")
 
 
 def test_our_file_is_one_that_the_planner_can_judge() -> None:

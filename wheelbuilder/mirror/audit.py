@@ -10,6 +10,8 @@ from enum import StrEnum
 from packaging.utils import NormalizedName
 
 from wheelbuilder.errors import ConfigurationError, WheelbuilderError
+from wheelbuilder.mirror.commits import Commit, History
+from wheelbuilder.mirror.documents import digest
 from wheelbuilder.mirror.layout import (
     View,
     channels,
@@ -17,14 +19,12 @@ from wheelbuilder.mirror.layout import (
     commit_key,
     head_key,
     page_key,
-    rendered_key,
     state_key,
 )
 from wheelbuilder.mirror.merge import shadows
 from wheelbuilder.mirror.pages import Page, project_pages, root_pages
 from wheelbuilder.mirror.read import Head, read_head
-from wheelbuilder.mirror.settle import rendered_number
-from wheelbuilder.mirror.states import Commit, MirrorFile, ProjectState, digest
+from wheelbuilder.mirror.states import MirrorFile, ProjectState
 from wheelbuilder.mirror.store import Store, each
 
 MOST_TURNS = 5  # how often an audit begins again because a publisher moved the head
@@ -96,7 +96,6 @@ def _channel_findings(store: Store, name: str, sizes: Mapping[str, int], *, deep
         yield _error(head_key(name), str(error))
         return
     yield from _history(store, name, head)
-    yield from _marker(store, name, head)
     states, findings = _read_states(store, head.commit)
     yield from findings
     channel = _Channel(name=name, head=head, states=states)
@@ -109,24 +108,18 @@ def _channel_findings(store: Store, name: str, sizes: Mapping[str, int], *, deep
 
 def _history(store: Store, name: str, head: Head) -> Iterator[Finding]:
     """Follow the parents from the head back to the first commit."""
-    wanted = head.digest
+    wanted = head.commit.digest
     for number in range(head.commit.number, 0, -1):
         key = commit_key(name, number)
         found = store.get(key)
         if found is None:
             yield _error(key, "is missing from the history")
             return
-        if digest(found.data) != wanted:
+        commit = History.from_bytes(found.data, key).commit
+        if commit.digest != wanted:
             yield _error(key, "is not the commit that its successor, or the head, was made from")
             return
-        wanted = Commit.from_bytes(found.data, key).parent
-
-
-def _marker(store: Store, name: str, head: Head) -> Iterator[Finding]:
-    rendered = rendered_number(store.get(rendered_key(name)))
-    if rendered != head.commit.number:
-        complaint = f"says that pages are complete up to commit {rendered}; the head is {head.commit.number}"
-        yield _error(rendered_key(name), f"{complaint}. The next publication completes them")
+        wanted = commit.parent
 
 
 def _read_states(store: Store, commit: Commit) -> tuple[dict[NormalizedName, ProjectState], list[Finding]]:
@@ -153,7 +146,7 @@ def _pages(store: Store, channel: _Channel, sizes: Mapping[str, int]) -> Iterato
     for name, state in channel.states.items():
         for page in project_pages(channel.name, state):
             yield from _page(store, page)
-        if bool(state.served) != (name in commit.gap):
+        if bool(state.in_gap) != (name in commit.gap):
             yield _error(head_key(channel.name), f"is wrong about {name} in the gap view")
     for page in root_pages(channel.name, commit.gap, commit.projects):
         yield from _page(store, page)
@@ -217,7 +210,7 @@ def _commits(store: Store, name: str) -> Iterator[Commit]:
         found = store.get(listed.key)
         with suppress(WheelbuilderError):
             if found:
-                yield Commit.from_bytes(found.data, listed.key)
+                yield History.from_bytes(found.data, listed.key).commit
 
 
 def _blobs(state: bytes) -> list[str]:

@@ -74,13 +74,13 @@ def head_key(channel: str) -> str:
 
 
 def commit_key(channel: str, number: int) -> str:
-    """Return the key under which a commit is kept."""
-    return f"channels/{channel}/commits/{number}.json"
+    """Return the key under which a commit is kept, which says that the pages are complete up to it."""
+    return f"{commits_prefix(channel)}{number}.json"
 
 
-def rendered_key(channel: str) -> str:
-    """Return the key that says up to which commit the pages are complete."""
-    return f"channels/{channel}/rendered.json"
+def commits_prefix(channel: str) -> str:
+    """Return what the keys of a channel's commits begin with."""
+    return f"channels/{channel}/commits/"
 
 
 def page_key(channel: str, view: View, project: NormalizedName | None = None) -> str:
@@ -104,7 +104,7 @@ def cache_control(key: str) -> str:
     parts = key.split("/")
     if parts[0] in ("files", "states", "logs", "sdists") or "commits" in parts[2:3]:
         return IMMUTABLE
-    return NEVER_STORED if parts[-1] in ("head.json", "rendered.json") else REVALIDATE
+    return NEVER_STORED if parts[-1] in ("head.json", "snapshots.json") else REVALIDATE
 
 
 def relative_url(key: str, depth: int) -> str:

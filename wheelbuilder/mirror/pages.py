@@ -88,14 +88,14 @@ def root_page(names: Iterable[NormalizedName], *, json_page: bool) -> bytes:
 
 
 def gap_files(state: ProjectState) -> tuple[IndexFile, ...]:
-    """Return the files of the gap view: ours, without those that would shadow upstream's."""
-    return tuple(file.as_index_file() for file in sorted(state.served, key=attrgetter("filename")))
+    """Return the files of the gap view: ours, without those that shadow upstream's and the retired ones."""
+    return tuple(file.as_index_file() for file in sorted(state.in_gap, key=attrgetter("filename")))
 
 
 def whole_files(state: ProjectState) -> tuple[IndexFile, ...]:
     """Return the files of the whole view: upstream's, and ours under names that upstream does not serve."""
     theirs = {file.filename for file in state.upstream}
-    ours = tuple(file for file in gap_files(state) if file.filename not in theirs)
+    ours = (file.as_index_file() for file in state.served if file.filename not in theirs)
     return tuple(sorted((*state.upstream, *ours), key=attrgetter("filename")))
 
 

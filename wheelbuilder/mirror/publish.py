@@ -1,38 +1,26 @@
-"""Publish: blobs and states, then the head by a conditional write, then the pages (DESIGN, decision 2)."""
+"""Publish wheels: blobs first, then a commit that has them (DESIGN, decision 2)."""
 
 from __future__ import annotations
 
-import random
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 from packaging.utils import NormalizedName
 
-from wheelbuilder.errors import IntegrityError, UnreachableError
-from wheelbuilder.mirror.layout import (
-    BLOB_TYPE,
-    IMMUTABLE,
-    SHA256,
-    cache_control,
-    check_channel,
-    content_type,
-    head_key,
-    state_key,
-)
+from wheelbuilder.errors import IntegrityError
+from wheelbuilder.mirror.advance import Author, Draft, advance
+from wheelbuilder.mirror.commits import Commit
+from wheelbuilder.mirror.documents import NORMALIZED, digest
+from wheelbuilder.mirror.layout import BLOB_TYPE, IMMUTABLE, SHA256, check_channel
 from wheelbuilder.mirror.merge import Edit, Merged, Refused, merge
-from wheelbuilder.mirror.read import Head, read_head, read_states
-from wheelbuilder.mirror.settle import keep_commit, settle, write
-from wheelbuilder.mirror.states import NORMALIZED, Commit, MirrorFile, ProjectState, digest, timestamp
+from wheelbuilder.mirror.read import Head, parse_state, state_bytes
+from wheelbuilder.mirror.states import MirrorFile, ProjectState, timestamp
 from wheelbuilder.mirror.store import Store, each
 from wheelbuilder.mirror.wheels import NewWheel, file_digest, wheel_name
 from wheelbuilder.plan.files import IndexFile
-
-MOST_TRIES = 1000  # each lost race is another writer's success: many are a busy day, not a fault
-LONGEST_PAUSE = 0.5  # seconds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,32 +75,54 @@ def amend(
     *,
     run: str,
     now: datetime,
+    note: str = "",
     supply: Supply | None = None,
     cache: Path | None = None,
 ) -> Published:
     """Edit project states and publish the result as one commit; edits are applied again after a lost race.
 
-    supply: called with the files that the commit adds, before anything refers to them.
+    supply: called with the files that the commit adds, before anything refers to them. note: why, for people.
     """
-    head = settle(store, channel)
-    for attempt in range(MOST_TRIES):
-        before = _states(store, head.commit, edits, cache)
-        merged = {name: edit(before[name]) for name, edit in edits.items()}
-        changed = {name: merged[name].state for name in sorted(merged) if merged[name].state != before[name]}
-        if not changed:
-            return _published(head, (), merged)
-        if supply:
-            supply(
+    changing = _Amendment(store=store, edits=edits, supply=supply, cache=cache)
+    author = Author(run=run, note=note, now=now)
+    head = advance(store, check_channel(channel), changing.draft, author, cache=cache)
+    return changing.published(head)
+
+
+@dataclass(kw_only=True, slots=True)
+class _Amendment:
+    """Edits applied to one head after the other, until one of the commits is published."""
+
+    store: Store
+    edits: Mapping[NormalizedName, Edit]
+    supply: Supply | None
+    cache: Path | None
+    merged: dict[NormalizedName, Merged] = field(default_factory=dict)
+    changed: tuple[NormalizedName, ...] = ()
+
+    def draft(self, commit: Commit) -> Draft | None:
+        """Return what a commit would become; None if nothing changes."""
+        before, stored = self._states(commit)
+        self.merged = {name: edit(before[name]) for name, edit in self.edits.items()}
+        states = {name: merged.state for name, merged in sorted(self.merged.items())}
+        changed = {name: state for name, state in states.items() if state != before[name]}
+        self.changed = tuple(changed)
+        if self.supply and changed:
+            self.supply(
                 [file for name in changed for file in changed[name].files if file not in before[name].files]
             )
-        successor = _successor(head, changed, run=run, time=timestamp(now))
-        if won := _commit(store, channel, head, successor, changed):
-            settle(store, channel, won)
-            return _published(won, tuple(changed), merged)
-        time.sleep(random.uniform(0, min(LONGEST_PAUSE, 0.01 * 2 ** min(attempt, 10))))  # noqa: S311
-        head = read_head(store, channel)
-        keep_commit(store, channel, head)  # its writer may have died before
-    raise UnreachableError(f"{store.address}: {channel} is written by too many at once.", "Run again.")
+        return _draft(commit, changed, stored) if changed else None
+
+    def published(self, head: Head) -> Published:
+        """Return what came of it."""
+        refused = tuple(refusal for name in sorted(self.merged) for refusal in self.merged[name].refused)
+        return Published(number=head.commit.number, changed=self.changed, refused=refused)
+
+    def _states(self, commit: Commit) -> tuple[dict[NormalizedName, ProjectState], dict[str, bytes]]:
+        held = {name: commit.projects[name] for name in sorted(self.edits) if name in commit.projects}
+        stored = state_bytes(self.store, held.values(), cache=self.cache)
+        states = {name: parse_state(stored[wanted], name, wanted) for name, wanted in held.items()}
+        return {name: states.get(name) or ProjectState(name=name) for name in sorted(self.edits)}, stored
 
 
 def _check(change: Change) -> None:
@@ -179,58 +189,17 @@ def _create(store: Store, key: str, data: bytes | Path) -> None:
     store.put(key, data, content_type=BLOB_TYPE, cache_control=IMMUTABLE, if_none_match=True)
 
 
-def _states(
-    store: Store, commit: Commit, names: Iterable[NormalizedName], cache: Path | None
-) -> dict[NormalizedName, ProjectState]:
-    """Read the states of some projects; one that the channel does not have is empty."""
-    wanted = sorted(names)
-    held = read_states(
-        store, {name: commit.projects[name] for name in wanted if name in commit.projects}, cache=cache
-    )
-    return {name: held.get(name) or ProjectState(name=name) for name in wanted}
-
-
-def _successor(head: Head, changed: Mapping[NormalizedName, ProjectState], *, run: str, time: str) -> Commit:
-    projects = dict(head.commit.projects)
-    gap = set(head.commit.gap) - changed.keys()
+def _draft(
+    commit: Commit, changed: Mapping[NormalizedName, ProjectState], stored: Mapping[str, bytes]
+) -> Draft:
+    projects = dict(commit.projects)
+    gap = set(commit.gap) - changed.keys()
+    new = {name: state.to_bytes() for name, state in changed.items() if state.files or state.upstream}
     for name, state in changed.items():
-        if state.files or state.upstream:
-            projects[name] = digest(state.to_bytes())
-        else:
-            projects.pop(name, None)
-        if state.served:
+        projects.pop(name, None)
+        if name in new:
+            projects[name] = digest(new[name])
+        if state.in_gap:
             gap.add(name)
-    return Commit(
-        number=head.commit.number + 1,
-        parent=head.digest,
-        projects=projects,
-        gap=frozenset(gap),
-        time=time,
-        run=run,
-    )
-
-
-def _commit(
-    store: Store, channel: str, head: Head, successor: Commit, changed: Mapping[NormalizedName, ProjectState]
-) -> Head | None:
-    """Write the states, then move the head; None if another writer has moved it first."""
-    states = [state.to_bytes() for state in changed.values()]
-    each(lambda data: write(store, state_key(digest(data)), data, create=True), states)
-    data = successor.to_bytes()
-    key = head_key(channel)
-    etag = store.put(
-        key,
-        data,
-        content_type=content_type(key),
-        cache_control=cache_control(key),
-        if_match=head.etag,
-        if_none_match=head.etag is None,
-    )
-    return Head(commit=successor, data=data, etag=etag) if etag else None
-
-
-def _published(
-    head: Head, changed: tuple[NormalizedName, ...], merged: Mapping[NormalizedName, Merged]
-) -> Published:
-    refused = tuple(refusal for name in sorted(merged) for refusal in merged[name].refused)
-    return Published(number=head.commit.number, changed=changed, refused=refused)
+    states = {digest(data): data for data in new.values()}
+    return Draft(projects=projects, gap=frozenset(gap), new=tuple(states), states={**stored, **states})

@@ -1,105 +1,115 @@
 """Bring a channel's pages up to its head, after a publication or after a writer that died.
 
-A page is compared and replaced under the ETag it had *before* the head was read, so a slow writer can never
-put an older page over a newer one; where the head moved meanwhile, what the other writer changed is rendered
-again.
+A page is written only over the page that an earlier commit gave, by its ETag, so a slow writer can never put
+an older page over a newer one. Where something else is found, the page is read, then the head, and what the
+newer commit says is rendered. Last of all the commit is kept under its number: that it is there says that the
+pages are complete up to it.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from packaging.utils import NormalizedName, canonicalize_name
 
-from wheelbuilder.errors import UnreachableError
-from wheelbuilder.mirror.layout import (
-    View,
-    cache_control,
-    commit_key,
-    content_type,
-    page_key,
-    rendered_key,
-)
+from wheelbuilder.errors import IntegrityError, UnreachableError
+from wheelbuilder.mirror.archive import archive
+from wheelbuilder.mirror.commits import Commit, Entry, ancestors
+from wheelbuilder.mirror.layout import cache_control, commit_key, content_type, head_key
 from wheelbuilder.mirror.pages import Page, project_pages, root_pages
-from wheelbuilder.mirror.read import Head, read_commit, read_head, read_states
-from wheelbuilder.mirror.states import SCHEMA, Commit, ProjectState
+from wheelbuilder.mirror.read import Head, parse_state, read_commit, read_head, state_bytes
+from wheelbuilder.mirror.states import ProjectState
 from wheelbuilder.mirror.store import Object, Store, each
 
 AT_ONCE = 50  # projects whose pages are in memory
 MOST_ROUNDS = 1000
 ROOT = ""  # stands for the root pages among project names
 
+Shape = Entry | tuple[frozenset[NormalizedName], ...]
 Seen = Mapping[str, Object | None]
-Shape = str | tuple[frozenset[NormalizedName], ...] | None
 
 
 @dataclass(kw_only=True, slots=True)
-class _Progress:
-    """What has been rendered since `base`, and the pages to remove once no root page names them."""
+class _Work:
+    """What is known while pages are written.
 
-    base: Commit | None  # None: nothing is known of the pages
+    base: the commit whose pages are there, but for what is in `done`; None: nothing is known of them.
+    states: stored states by digest. doomed: pages to remove once no root page names them.
+    """
+
+    store: Store
+    channel: str
+    base: Commit | None
+    states: dict[str, bytes]
+    cache: Path | None = None
     done: dict[str, Shape] = field(default_factory=dict)
     doomed: set[str] = field(default_factory=set)
 
+    def pages(self, name: str, shape: Shape) -> tuple[Page, ...]:
+        """Render a project's pages, or the root pages, as a commit with this shape has them."""
+        if name == ROOT:
+            gap, projects = shape if shape else (frozenset(), frozenset())
+            return root_pages(self.channel, gap, projects)  # type: ignore[arg-type]
+        project = canonicalize_name(name)
+        state = self._state(project, str(shape[0])) if shape else ProjectState(name=project)
+        return project_pages(self.channel, state)
 
-def settle(store: Store, channel: str, won: Head | None = None) -> Head:
-    """Complete the pages of the newest commit and return it; two reads and no write if they are complete.
+    def read(self, digests: Sequence[str]) -> None:
+        """Have these states at hand."""
+        missing = [digest for digest in digests if digest not in self.states]
+        self.states |= state_bytes(self.store, missing, cache=self.cache)
 
-    won: the head that the caller has just written, which spares reading it.
+    def _state(self, name: NormalizedName, digest: str) -> ProjectState:
+        self.read([digest])
+        return parse_state(self.states[digest], name, digest)
+
+
+def settle(store: Store, channel: str, *, cache: Path | None = None) -> Head:
+    """Complete the pages of the newest commit and return it; two requests and no write if they are complete.
+
+    cache: a folder that keeps states between runs.
     """
-    head = won or read_head(store, channel)
-    marker = store.get(rendered_key(channel))
-    rendered = rendered_number(marker)
-    if rendered > head.commit.number or (won and rendered == won.commit.number):
-        head = read_head(store, channel)  # another writer was quicker, and may have died since
-    if rendered == head.commit.number:
+    head = read_head(store, channel)
+    if is_settled(store, channel, head):
         return head
-    if rendered > head.commit.number:
-        rendered = 0  # the marker is damaged: trust no page
-    kept = None
-    progress = _Progress(base=read_commit(store, channel, rendered))
+    chain = ancestors(head.commit, head.unsettled, head_key(channel))
+    base = read_commit(store, channel, chain[-1].number - 1)
+    return complete(store, channel, head, base, {}, cache=cache)
+
+
+def is_settled(store: Store, channel: str, head: Head) -> bool:
+    """Say whether the pages are complete up to this head."""
+    return not head.commit.number or store.exists(commit_key(channel, head.commit.number))
+
+
+def complete(
+    store: Store,
+    channel: str,
+    head: Head,
+    base: Commit | None,
+    states: Mapping[str, bytes],
+    *,
+    cache: Path | None = None,
+) -> Head:
+    """Write the pages that differ between `base` and the head, or a newer head, and keep the commit.
+
+    base: a commit up to which the pages are complete; None if there is none: every page is looked at.
+    states: what the caller has of the states that this takes, by digest.
+    """
+    work = _Work(store=store, channel=channel, base=base, states=dict(states), cache=cache)
+    look = base is None or store.etag_of(b"") is None
     for _ in range(MOST_ROUNDS):
-        if head.etag != kept:
-            keep_commit(store, channel, head)
-            kept = head.etag
-        head = _render_outstanding(store, channel, progress, head)
-        newest = read_head(store, channel)
-        if newest.etag == head.etag == kept:
-            _mark(store, channel, head.commit.number, marker)
+        before = len(work.done)
+        head = _round(work, head, look=look)
+        if not outstanding(work.base, work.done, head.commit):
+            archive(store, channel, head, base, work.states)
             return head
-        head = newest
-    raise UnreachableError(f"{store.address}: the head of {channel} never rests.", "Run again.")
-
-
-def keep_commit(store: Store, channel: str, head: Head) -> None:
-    """Put a commit into the history, where whoever made it may have died before."""
-    if head.commit.number:
-        write(store, commit_key(channel, head.commit.number), head.data, create=True)
-
-
-def write(store: Store, key: str, data: bytes, *, create: bool = False, etag: str | None = None) -> bool:
-    """Write an object with the headers of its key; False if something else is there than the caller says."""
-    written = store.put(
-        key,
-        data,
-        content_type=content_type(key),
-        cache_control=cache_control(key),
-        if_match=etag,
-        if_none_match=create,
-    )
-    return written is not None
-
-
-def rendered_number(marker: Object | None) -> int:
-    """Return the commit up to which the pages are complete; 0 where nobody has said so."""
-    if marker is None:
-        return 0
-    try:
-        return int(json.loads(marker.data)["number"])
-    except (ValueError, KeyError, TypeError):
-        return 0  # damaged: rendering everything again heals it
+        look = True
+        if len(work.done) == before:
+            head = read_head(store, channel)
+    raise UnreachableError(f"{store.address}: pages of {channel} cannot be replaced.", "Run an audit.")
 
 
 def outstanding(base: Commit | None, done: Mapping[str, Shape], commit: Commit) -> list[str]:
@@ -112,8 +122,22 @@ def outstanding(base: Commit | None, done: Mapping[str, Shape], commit: Commit) 
 def shape(commit: Commit, name: str) -> Shape:
     """Return what a project's pages depend on, or what the root pages do: equal shapes, equal pages."""
     if name == ROOT:
-        return (commit.gap, frozenset(commit.projects))
-    return commit.projects.get(canonicalize_name(name))
+        return (commit.gap, frozenset(commit.projects)) if commit.number else None
+    return commit.entry(canonicalize_name(name))
+
+
+def write(
+    store: Store, key: str, data: bytes, *, create: bool = False, etag: str | None = None
+) -> str | None:
+    """Write an object with the headers of its key; None if something else is there than the caller says."""
+    return store.put(
+        key,
+        data,
+        content_type=content_type(key),
+        cache_control=cache_control(key),
+        if_match=etag,
+        if_none_match=create,
+    )
 
 
 def _differs(name: str, commit: Commit, base: Commit | None, done: Mapping[str, Shape]) -> bool:
@@ -122,69 +146,68 @@ def _differs(name: str, commit: Commit, base: Commit | None, done: Mapping[str, 
     return base is None or shape(base, name) != shape(commit, name)
 
 
-def _render_outstanding(store: Store, channel: str, progress: _Progress, head: Head) -> Head:
-    vain = 0  # rounds in a row in which other writers, or something worse, were always quicker
-    while pending := outstanding(progress.base, progress.done, head.commit):
-        before = len(progress.done)
-        head = _render(store, channel, progress, head, pending[:AT_ONCE])
-        vain = 0 if len(progress.done) > before else vain + 1
-        if vain > MOST_ROUNDS:
-            raise UnreachableError(
-                f"{store.address}: pages of {channel} cannot be replaced.", "Run an audit."
-            )
-    store.delete(sorted(progress.doomed))
-    progress.doomed.clear()
+def _round(work: _Work, head: Head, *, look: bool) -> Head:
+    """Try every outstanding page once; returns the head that the last ones were rendered for."""
+    pending = outstanding(work.base, work.done, head.commit)
+    for start in range(0, len(pending), AT_ONCE):
+        head = _batch(work, head, pending[start : start + AT_ONCE], look=look)
+    if work.doomed:
+        work.store.delete(sorted(work.doomed))
+        work.doomed.clear()
+        head = read_head(work.store, work.channel)  # somebody may have written them again meanwhile
     return head
 
 
-def _render(store: Store, channel: str, progress: _Progress, head: Head, names: Sequence[str]) -> Head:
-    keys = [key for name in names for key in _page_keys(channel, name, progress.base, head.commit)]
-    seen = dict(zip(keys, each(store.get, keys), strict=True))
-    head = read_head(store, channel)
-    pages = _pages(store, channel, names, head.commit)
-    todo = [page for name in names for page in pages[name]]
-    right = dict(zip(todo, each(lambda page: _replace(store, page, seen), todo), strict=True))
-    for name in names:
-        if all(right[page] for page in pages[name]):
-            progress.done[name] = shape(head.commit, name)
-        progress.doomed -= {page.key for page in pages[name] if page.data is not None}
-        progress.doomed |= {page.key for page in pages[name] if page.data is None and seen.get(page.key)}
+def _batch(work: _Work, head: Head, names: Sequence[str], *, look: bool) -> Head:
+    if look:
+        seen = _look(work, names)
+        head = read_head(work.store, work.channel)
+    else:
+        try:
+            seen = _predicted(work, names)
+        except IntegrityError:  # an old state is damaged: look instead
+            return _batch(work, head, names, look=True)
+    new = _rendered(work, names, head.commit)
+    todo = [page for pages in new.values() for page in pages]
+    right = dict(zip(todo, each(lambda page: _replace(work.store, page, seen), todo), strict=True))
+    for name, pages in new.items():
+        listed = {page.key for page in pages if page.data is not None}
+        work.doomed -= listed
+        work.doomed |= {page.key for page in pages if page.key not in listed and seen[page.key]}
+        if all(right[page] for page in pages):
+            work.done[name] = shape(head.commit, name)
     return head
 
 
-def _page_keys(channel: str, name: str, base: Commit | None, commit: Commit) -> list[str]:
-    """Return the pages that may be there: a project that never had files of ours has no gap pages."""
-    project = canonicalize_name(name) if name else None
-    has_gap = name == ROOT or base is None or name in base.gap or name in commit.gap
-    return [page_key(channel, view, project) for view in View if has_gap or not view.is_gap]
+def _rendered(work: _Work, names: Sequence[str], commit: Commit) -> dict[str, tuple[Page, ...]]:
+    shapes = {name: shape(commit, name) for name in names}
+    work.read([str(entry[0]) for name, entry in shapes.items() if entry and name != ROOT])
+    return {name: work.pages(name, entry) for name, entry in shapes.items()}
 
 
-def _pages(store: Store, channel: str, names: Sequence[str], commit: Commit) -> dict[str, tuple[Page, ...]]:
-    projects = [canonicalize_name(name) for name in names if name != ROOT]
-    held = {name: commit.projects[name] for name in projects if name in commit.projects}
-    states = read_states(store, held)
-    pages: dict[str, tuple[Page, ...]] = {
-        name: project_pages(channel, states.get(name) or ProjectState(name=name)) for name in projects
-    }
-    roots = {ROOT: root_pages(channel, commit.gap, commit.projects)} if ROOT in names else {}
-    return pages | roots
+def _predicted(work: _Work, names: Sequence[str]) -> dict[str, Object | None]:
+    """Return the pages that should be there: those we have written, or whoever completed the base."""
+    base = work.base or Commit(number=0)
+    known = {name: work.done.get(name, shape(base, name)) for name in names}
+    pages = [page for name, entry in known.items() for page in work.pages(name, entry)]
+    return {page.key: _object(work.store, page) for page in pages}
+
+
+def _object(store: Store, page: Page) -> Object | None:
+    if page.data is None:
+        return None
+    return Object(data=page.data, etag=store.etag_of(page.data) or "")
+
+
+def _look(work: _Work, names: Sequence[str]) -> dict[str, Object | None]:
+    keys = [page.key for name in names for page in work.pages(name, None)]
+    return dict(zip(keys, each(work.store.get, keys), strict=True))
 
 
 def _replace(store: Store, page: Page, seen: Seen) -> bool:
-    """Write a page over what was seen of it; False if that is not certain to be what is there now."""
-    current = seen.get(page.key)
+    """Write a page over what is thought to be there; False if something else is."""
+    current = seen[page.key]
     if page.data is None or (current and current.data == page.data):
         return True
-    if page.key not in seen:
-        return False  # the head moved while we looked: look again
-    return write(store, page.key, page.data, create=current is None, etag=current.etag if current else None)
-
-
-def _mark(store: Store, channel: str, number: int, marker: Object | None) -> None:
-    """Replace the marker that was seen; another writer that has moved it further has the last word."""
-    key = rendered_key(channel)
-    data = json.dumps({"schema": SCHEMA, "number": number}).encode() + b"\n"
-    while not write(store, key, data, create=marker is None, etag=marker.etag if marker else None):
-        marker = store.get(key)
-        if rendered_number(marker) >= number:
-            return
+    etag = current.etag if current else None
+    return write(store, page.key, page.data, create=current is None, etag=etag) is not None

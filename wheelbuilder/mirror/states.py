@@ -1,26 +1,21 @@
-"""What a channel holds: project states and commits, as values and as canonical JSON."""
+"""What a channel holds of a project, as a value and as canonical JSON."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from packaging.tags import Tag
-from packaging.utils import NormalizedName, canonicalize_name
+from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from wheelbuilder.errors import ConfigurationError, IntegrityError
 from wheelbuilder.inputs.tables import Table
-from wheelbuilder.mirror.layout import SHA256, blob_key
+from wheelbuilder.mirror.documents import REPAIR, canonical, project_name, table
+from wheelbuilder.mirror.layout import blob_key
 from wheelbuilder.plan.files import IndexFile, parse_filename
-
-SCHEMA = 1
-NORMALIZED = re.compile(r"[a-z0-9](?:[a-z0-9]|-(?=[a-z0-9]))*", re.ASCII)  # PEP 503
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,6 +24,7 @@ class MirrorFile:
 
     size: bytes. upload_time: of the first publication, RFC 3339 in UTC; it never changes.
     yanked: None if not yanked, else the reason. target: the one it was built for.
+    retired: since when the gap view does not list it, because upstream has a wheel for its target.
     """
 
     filename: str
@@ -40,6 +36,7 @@ class MirrorFile:
     build_key: str | None = None
     target: str | None = None
     yanked: str | None = None
+    retired: str | None = None
 
     @property
     def key(self) -> str:
@@ -80,11 +77,15 @@ class ProjectState:
         theirs = {file.filename: file.sha256 for file in self.upstream}
         return tuple(file for file in self.files if theirs.get(file.filename, file.sha256) == file.sha256)
 
+    @property
+    def in_gap(self) -> tuple[MirrorFile, ...]:
+        """Our files that the gap view lists: those that are served and not retired."""
+        return tuple(file for file in self.served if file.retired is None)
+
     def to_bytes(self) -> bytes:
         """Return the one JSON form of this state: its digest is its name in the store."""
-        return _canonical(
+        return canonical(
             {
-                "schema": SCHEMA,
                 "name": self.name,
                 "files": [_given(file) for file in sorted(self.files, key=lambda file: file.filename)],
                 "upstream": [_given(file) for file in sorted(self.upstream, key=lambda file: file.filename)],
@@ -94,62 +95,15 @@ class ProjectState:
     @classmethod
     def from_bytes(cls, data: bytes, where: str) -> ProjectState:
         """Read a state; IntegrityError names `where` if it is damaged, ConfigurationError if it is newer."""
-        table = _table(data, where)
+        values = table(data, where)
         try:
             return cls(
-                name=_project(table.get("name", str), where),
-                files=tuple(_mirror_file(entry) for entry in table.array("files")),
-                upstream=tuple(_index_file(entry) for entry in table.array("upstream")),
+                name=project_name(values.get("name", str), where),
+                files=tuple(_mirror_file(entry) for entry in values.array("files")),
+                upstream=tuple(_index_file(entry) for entry in values.array("upstream")),
             )
         except ConfigurationError as error:
             raise IntegrityError(str(error), REPAIR) from None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Commit:
-    """What a channel holds as a whole.
-
-    parent: digest of the commit before, "" for the first. projects: digest of each project's state.
-    gap: the projects of which the channel has files of ours. time: RFC 3339. run: who published.
-    """
-
-    number: int
-    parent: str = ""
-    projects: Mapping[NormalizedName, str] = field(default_factory=dict)
-    gap: frozenset[NormalizedName] = frozenset()
-    time: str = ""
-    run: str = ""
-
-    def to_bytes(self) -> bytes:
-        """Return the one JSON form of this commit."""
-        values = {name: getattr(self, name) for name in ("number", "parent", "time", "run")}
-        projects = dict(self.projects)
-        return _canonical({"schema": SCHEMA, **values, "projects": projects, "gap": sorted(self.gap)})
-
-    @classmethod
-    def from_bytes(cls, data: bytes, where: str) -> Commit:
-        """Read a commit; errors as for a state."""
-        table = _table(data, where)
-        try:
-            projects = {_project(name, where): value for name, value in table.mapping("projects").items()}
-            commit = cls(
-                number=table.get("number", int),
-                parent=table.get("parent", str),
-                projects=projects,
-                gap=frozenset(_project(name, where) for name in table.strings("gap")),
-                time=table.get("time", str),
-                run=table.get("run", str),
-            )
-        except ConfigurationError as error:
-            raise IntegrityError(str(error), REPAIR) from None
-        if not commit.gap <= projects.keys() or not all(map(SHA256.fullmatch, projects.values())):
-            raise IntegrityError(f"{where} does not hang together.", REPAIR)
-        return commit
-
-
-def digest(data: bytes) -> str:
-    """Return the SHA-256 of bytes in hexadecimal."""
-    return hashlib.sha256(data).hexdigest()
 
 
 def timestamp(moment: datetime) -> str:
@@ -162,38 +116,9 @@ def versions(filenames: Iterable[str]) -> tuple[Version, ...]:
     return tuple(sorted({parsed.version for parsed in map(parse_filename, filenames) if parsed}))
 
 
-REPAIR = "Run 'wheelbuilder audit' on the store; an earlier commit of the channel is kept beside its head."
-
-
-def _canonical(values: Mapping[str, object]) -> bytes:
-    # ASCII only, so that no string of upstream's, however odd, fails to encode.
-    return json.dumps(values, sort_keys=True, separators=(",", ":")).encode("ascii") + b"\n"
-
-
 def _given(file: MirrorFile | IndexFile) -> dict[str, object]:
     values = ((entry.name, getattr(file, entry.name)) for entry in dataclasses.fields(file))
     return {name: value for name, value in values if value is not None}
-
-
-def _table(data: bytes, where: str) -> Table:
-    try:
-        values = json.loads(data)
-    except ValueError:  # UnicodeDecodeError and JSONDecodeError are such
-        values = None
-    if not isinstance(values, dict) or not isinstance(values.get("schema"), int):
-        raise IntegrityError(f"{where} is damaged: it is not what wheelbuilder writes.", REPAIR)
-    if values["schema"] > SCHEMA:
-        raise ConfigurationError(
-            f"{where} has schema {values['schema']}, and this wheelbuilder knows none after {SCHEMA}.",
-            "A newer wheelbuilder wrote it: use that one.",
-        )
-    return Table(values, where)
-
-
-def _project(name: str, where: str) -> NormalizedName:
-    if not NORMALIZED.fullmatch(name):
-        raise IntegrityError(f"{where}: {name!r} is not a normalized project name.", REPAIR)
-    return canonicalize_name(name)
 
 
 def _mirror_file(table: Table) -> MirrorFile:
@@ -207,6 +132,7 @@ def _mirror_file(table: Table) -> MirrorFile:
         build_key=table.optional("build_key", str),
         target=table.optional("target", str),
         yanked=table.optional("yanked", str),
+        retired=table.optional("retired", str),
     )
 
 

@@ -102,6 +102,12 @@ class Interfering:
         self._leave(now)
         return found
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        now = self._enter("folders", prefix)
+        found = list(self.store.folders(prefix))
+        self._leave(now)
+        return iter(found)
+
     def etag_of(self, data: bytes) -> str | None:
         return self.store.etag_of(data)
 

@@ -107,6 +107,11 @@ class DirectoryStore:
                             status = path.stat()
                             yield Listed(key=key, size=status.st_size, modified=status.st_mtime)
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """Yield the names of the folders directly below a prefix that ends with "/"."""
+        with self._reporting(prefix), suppress(FileNotFoundError), os.scandir(self.path / prefix) as entries:
+            yield from sorted(entry.name for entry in entries if entry.is_dir() and entry.name != HIDDEN)
+
     def delete(self, keys: Iterable[str]) -> None:
         """Remove keys; one that is not there is no error."""
         for key in keys:

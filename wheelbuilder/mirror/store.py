@@ -76,6 +76,9 @@ class Store(Protocol):
     def list(self, prefix: str = "") -> Iterator[Listed]:
         """Yield every key that begins with `prefix`, in no stated order."""
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """Yield the names of the folders directly below a prefix that ends with "/", without their contents."""
+
     def delete(self, keys: Iterable[str]) -> None:
         """Remove keys; one that is not there is no error."""
 

@@ -142,6 +142,10 @@ class Interfering:
             self.action()
 
 
+def nothing_at_all() -> None:
+    """Do not interfere."""
+
+
 def in_child(action: Callable[[], object]) -> int:
     """Run something in a forked child and return how it ended; only its files survive it."""
     child = start_child(action)

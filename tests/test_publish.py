@@ -16,6 +16,7 @@ from mirrors import (
     dangling,
     in_child,
     listed_blobs,
+    nothing_at_all,
     pages,
     snapshot,
     start_child,
@@ -554,10 +555,6 @@ class TestRace:
         store = DirectoryStore(root)
         assert filenames(store) == told
         assert_clean(store)
-
-
-def nothing_at_all() -> None:
-    """Do not interfere."""
 
 
 def nothing(_: Store) -> None:

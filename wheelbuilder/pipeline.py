@@ -11,14 +11,12 @@ from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any, Protocol
 
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from wheelbuilder.build import job, process, schedule, workplace
-from wheelbuilder.build.cache import cache_home
 from wheelbuilder.build.outcomes import Built, Failed, Outcome, Step
 from wheelbuilder.build.site import Site
 from wheelbuilder.errors import InterruptedRunError, WheelbuilderError
@@ -26,9 +24,10 @@ from wheelbuilder.inputs.images import Catalogue
 from wheelbuilder.inputs.lists import RequirementsList
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.inputs.wanted import pins_for
+from wheelbuilder.mirror.commits import Commit
 from wheelbuilder.mirror.merge import Refused
 from wheelbuilder.mirror.publish import Change, publish
-from wheelbuilder.mirror.read import contents
+from wheelbuilder.mirror.read import gap_files, read_head, states_cache
 from wheelbuilder.mirror.store import Store
 from wheelbuilder.mirror.wheels import read_wheel
 from wheelbuilder.plan.coverage import Coverage, coverage, quarantined
@@ -130,7 +129,7 @@ class _Ledger:
     changed: dict[str, None] = field(default_factory=dict)  # in the order of publication
     refused: list[Refused] = field(default_factory=list)  # wheels of ours
     unlisted: set[Refused] = field(default_factory=set)  # files of upstream's that no page can hold
-    commit: int = 0
+    commit: Commit | None = None
     _waiting: list[Record] = field(default_factory=list)
     _upstream_is_out: bool = False
     _last: float = field(default_factory=time.monotonic)
@@ -157,13 +156,15 @@ class _Ledger:
         ours = {outcome.wheel.sha256 for outcome in built}
         self.refused += [refused for refused in done.refused if refused.sha256 in ours]
         self.unlisted |= {refused for refused in done.refused if refused.sha256 not in ours}
-        self.commit = done.number
+        self.commit = done.commit
         if done.changed:
             self.watch.published(done.number, done.changed)
 
 
 def _conclude(request: Request, ledger: _Ledger, started: datetime, seconds: float) -> Run:
-    published = contents(request.store, request.listed.channel, cache=states_cache()).projects
+    wanted = frozenset(decision.pin.name for decision in request.plan.decisions)
+    commit = ledger.commit or read_head(request.store, request.listed.channel).commit
+    published = gap_files(request.store, commit, projects=wanted, cache=states_cache())
     proof = coverage(request.plan, published, _reasons(ledger.records))
     document = run_document(
         run=ledger.run,
@@ -173,7 +174,7 @@ def _conclude(request: Request, ledger: _Ledger, started: datetime, seconds: flo
         seconds=seconds,
         plan=request.plan,
         records=ledger.records,
-        commit=ledger.commit,
+        commit=ledger.commit.number if ledger.commit else 0,
         changed=tuple(ledger.changed),
         refused=_rows(ledger.refused),
         unlisted=_rows(ledger.unlisted),
@@ -189,11 +190,6 @@ def _conclude(request: Request, ledger: _Ledger, started: datetime, seconds: flo
         document=document,
         key=key,
     )
-
-
-def states_cache() -> Path:
-    """Return where this machine keeps project states by digest, so that unchanged ones are not read again."""
-    return cache_home() / "states"
 
 
 def _rows(refused: Iterable[Refused]) -> list[dict[str, str]]:

@@ -13,29 +13,28 @@ from wheelbuilder.cli.planning import (
     Chosen,
     draw_up,
     planning_options,
-    published,
     read_inputs,
     upstream_index,
 )
 from wheelbuilder.inputs.pins import Quarantined
+from wheelbuilder.mirror.channels import Reference, resolve
+from wheelbuilder.mirror.read import gap_files, read_head, states_cache
+from wheelbuilder.mirror.stores import open_store
 from wheelbuilder.plan.coverage import Coverage, Gap, coverage, quarantined
 
 
 @click.command(name="coverage")
 @planning_options
-@click.option("--store", required=True, help="The mirror: the path of a directory.")
+@click.option("--store", required=True, help="The mirror: a directory, or s3://bucket/prefix.")
+@click.option("--channel", help="This channel, or CHANNEL@NUMBER. Default: the list's.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
-def command(store: str, as_json: bool, **options: Any) -> int:
+def command(store: str, channel: str | None, as_json: bool, **options: Any) -> int:
     """Say what a consumer of LIST would still compile with this mirror.
 
     Exit status 1 if anything, or if a line of the constraints cannot be read.
     """
-    chosen = Chosen(**options)
-    catalogue, listed = read_inputs(chosen)
-    mirror = published(store, listed.channel)
-    plan = draw_up(chosen, catalogue, listed, upstream_index(chosen, listed), mirror)
-    covered = coverage(plan, mirror)
-    unread = quarantined(listed.branches, frozenset(map(canonicalize_name, chosen.pins)) or listed.only)
+    reference = Reference.parse(channel) if channel else None
+    covered, unread = proof(Chosen(**options), store, reference)
     for target in covered:
         click.echo(target.line, err=as_json)
     for line in unread:
@@ -43,6 +42,19 @@ def command(store: str, as_json: bool, **options: Any) -> int:
     if as_json:
         click.echo(json.dumps([coverage_document(target, unread) for target in covered], indent=2))
     return 0 if all(target.complete for target in covered) and not unread else 1
+
+
+def proof(
+    chosen: Chosen, address: str, reference: Reference | None
+) -> tuple[tuple[Coverage, ...], tuple[Quarantined, ...]]:
+    """Return a list's coverage by a commit (None: of the list's channel), and the lines nobody can read."""
+    catalogue, listed = read_inputs(chosen)
+    store = open_store(address)
+    commit = resolve(store, reference) if reference else read_head(store, listed.channel).commit
+    mirror = gap_files(store, commit, cache=states_cache())
+    plan = draw_up(chosen, catalogue, listed, upstream_index(chosen, listed), mirror)
+    only = frozenset(map(canonicalize_name, chosen.pins)) or listed.only
+    return coverage(plan, mirror), quarantined(listed.branches, only)
 
 
 def coverage_document(covered: Coverage, unread: Sequence[Quarantined] = ()) -> dict[str, Any]:

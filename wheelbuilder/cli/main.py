@@ -17,6 +17,11 @@ COMMANDS = {
     "serve": ("serve", "Serve a store on loopback."),
     "config": ("config", "Print the snippet with which an installer uses a mirror."),
     "audit": ("audit", "Check a store: head, states, pages, blobs, digests."),
+    "channel": ("channel", "List the channels of a store, and show their commits."),
+    "diff": ("diff", "Say what differs between two commits."),
+    "promote": ("promote", "Make a channel hold what another one holds."),
+    "rollback": ("rollback", "Make a channel hold again what it held before."),
+    "snapshot": ("snapshot", "Give a commit pages of its own, for builds that pin a URL."),
     "images": ("images", "List, build and prune root images."),
     "doctor": ("doctor", "Say what works on this machine, and what to do about the rest."),
 }

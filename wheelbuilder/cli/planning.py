@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from wheelbuilder.build.cache import cache_home
 from wheelbuilder.inputs.images import Catalogue, default_path
 from wheelbuilder.inputs.lists import RequirementsList, read_list
-from wheelbuilder.mirror.read import contents
+from wheelbuilder.mirror.read import contents, states_cache
 from wheelbuilder.mirror.stores import open_store
 from wheelbuilder.plan.draft import draft
 from wheelbuilder.plan.plans import MirrorFiles, Plan
@@ -61,7 +61,7 @@ def read_inputs(chosen: Chosen) -> tuple[Catalogue, RequirementsList]:
 
 def published(store: str | None, channel: str) -> MirrorFiles:
     """Return what the channel of a store serves; nothing where no store is named or nothing was published."""
-    return contents(open_store(store), channel).projects if store else {}
+    return contents(open_store(store), channel, cache=states_cache()).projects if store else {}
 
 
 def upstream_index(chosen: Chosen, listed: RequirementsList) -> UpstreamIndex:
@@ -83,8 +83,8 @@ def draw_up(
     rebuilt: build the chosen projects again, whatever exists.
     """
     projects = frozenset(map(canonicalize_name, chosen.pins))
-    with _bar() as bar:
-        task = bar.add_task("reading the index", total=None)
+    with bar() as shown:
+        task = shown.add_task("reading the index", total=None)
         return draft(
             listed,
             catalogue,
@@ -94,11 +94,12 @@ def draw_up(
             targets=chosen.targets,
             projects=projects,
             rebuilt=projects if rebuilt else (),
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            progress=lambda done, total: shown.update(task, completed=done, total=total),
         )
 
 
-def _bar() -> Progress:
+def bar() -> Progress:
+    """Return a progress bar on stderr, shown where that is a terminal."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     # disabled it starts no thread: a bar that nobody sees is not worth its redrawing

@@ -11,9 +11,9 @@ import click
 from wheelbuilder.cli.planning import Chosen, draw_up, planning_options, read_inputs, upstream_index
 from wheelbuilder.cli.progress import Progress
 from wheelbuilder.errors import IntegrityError
-from wheelbuilder.mirror.read import contents
+from wheelbuilder.mirror.read import contents, states_cache
 from wheelbuilder.mirror.stores import open_store
-from wheelbuilder.pipeline import Request, Run, run, states_cache
+from wheelbuilder.pipeline import Request, Run, run
 from wheelbuilder.plan.plans import Plan
 
 SOME_BUILDS_FAILED = 1
@@ -24,7 +24,9 @@ def run_options(command: F) -> F:
     """Add the options of the commands that build."""
     for option in reversed(
         (
-            click.option("--store", required=True, help="Where the mirror is: a directory."),
+            click.option(
+                "--store", required=True, help="Where the mirror is: a directory, or s3://bucket/prefix."
+            ),
             click.option("--jobs", type=click.IntRange(min=1), help="Builds at a time; else one a core."),
             click.option(
                 "--engine", type=click.Choice(["podman", "docker"]), help="Else the first that works here."

@@ -88,6 +88,21 @@ def page_key(channel: str, view: View, project: NormalizedName | None = None) ->
     return "/".join(("channels", channel, view, *([project] if project else []), "index.html"))
 
 
+def snapshots_key(channel: str) -> str:
+    """Return the key of the list of a channel's snapshots."""
+    return f"channels/{channel}/snapshots.json"
+
+
+def snapshot_prefix(channel: str, number: int) -> str:
+    """Return what the keys of a snapshot's pages begin with."""
+    return f"channels/{channel}/snapshots/{number}/"
+
+
+def snapshot_page_key(channel: str, number: int, view: View, project: NormalizedName | None = None) -> str:
+    """Return the key of a project's page in a snapshot, or of the view's root page there."""
+    return snapshot_prefix(channel, number) + "/".join((view, *([project] if project else []), "index.html"))
+
+
 def content_type(key: str) -> str:
     """Return the type a key is stored and served as; pages have exact ones, which clients insist on."""
     parts = key.split("/")
@@ -102,7 +117,7 @@ def content_type(key: str) -> str:
 def cache_control(key: str) -> str:
     """Return how long a key may be kept by caches."""
     parts = key.split("/")
-    if parts[0] in ("files", "states", "logs", "sdists") or "commits" in parts[2:3]:
+    if parts[0] in ("files", "states", "logs", "sdists") or parts[2:3] in (["commits"], ["snapshots"]):
         return IMMUTABLE
     return NEVER_STORED if parts[-1] in ("head.json", "snapshots.json") else REVALIDATE
 

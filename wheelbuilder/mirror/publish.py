@@ -37,6 +37,7 @@ class Published:
     """What a publication came to: the channel's commit afterwards, and the projects that it changed."""
 
     number: int
+    commit: Commit = field(default=Commit(number=0), compare=False)
     changed: tuple[NormalizedName, ...] = ()
     refused: tuple[Refused, ...] = ()
 
@@ -116,7 +117,7 @@ class _Amendment:
     def published(self, head: Head) -> Published:
         """Return what came of it."""
         refused = tuple(refusal for name in sorted(self.merged) for refusal in self.merged[name].refused)
-        return Published(number=head.commit.number, changed=self.changed, refused=refused)
+        return Published(number=head.commit.number, commit=head.commit, changed=self.changed, refused=refused)
 
     def _states(self, commit: Commit) -> tuple[dict[NormalizedName, ProjectState], dict[str, bytes]]:
         held = {name: commit.projects[name] for name in sorted(self.edits) if name in commit.projects}

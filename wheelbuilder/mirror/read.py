@@ -8,6 +8,7 @@ from pathlib import Path
 
 from packaging.utils import NormalizedName
 
+from wheelbuilder.build.cache import cache_home
 from wheelbuilder.errors import IntegrityError
 from wheelbuilder.mirror.commits import Commit, History, Step, read_head_bytes
 from wheelbuilder.mirror.directory import DirectoryStore
@@ -48,10 +49,26 @@ def contents(
 ) -> Channel:
     """Read our files of some projects of a channel (None: of all); `cache` is a folder that keeps states."""
     commit = read_head(store, check_channel(channel)).commit
+    held = gap_files(store, commit, projects=projects, cache=cache)
+    return Channel(name=channel, number=commit.number, projects=held)
+
+
+def gap_files(
+    store: Store,
+    commit: Commit,
+    *,
+    projects: Collection[NormalizedName] | None = None,
+    cache: Path | None = None,
+) -> dict[NormalizedName, tuple[IndexFile, ...]]:
+    """Read what the gap view of a commit lists of some projects (None: of all)."""
     names = commit.gap if projects is None else commit.gap & set(projects)
     states = read_states(store, {name: commit.projects[name] for name in sorted(names)}, cache=cache)
-    held = {name: tuple(file.as_index_file() for file in state.in_gap) for name, state in states.items()}
-    return Channel(name=channel, number=commit.number, projects=held)
+    return {name: tuple(file.as_index_file() for file in state.in_gap) for name, state in states.items()}
+
+
+def states_cache() -> Path:
+    """Return where this machine keeps project states by digest, so that unchanged ones are not read again."""
+    return cache_home() / "states"
 
 
 def read_head(store: Store, channel: str) -> Head:

@@ -1,0 +1,79 @@
+"""`wheelbuilder channel`: which channels a store has, and what they hold."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from wheelbuilder.cli.options import json_option, show, store_option
+from wheelbuilder.mirror.channels import Reference, channel_names, resolve
+from wheelbuilder.mirror.commits import Commit
+from wheelbuilder.mirror.layout import snapshot_prefix
+from wheelbuilder.mirror.read import read_commit
+from wheelbuilder.mirror.snapshots import snapshots
+from wheelbuilder.mirror.store import Store, each
+from wheelbuilder.mirror.stores import open_store
+
+COLUMNS = ("commit", "time", "projects", "in the gap view", "run", "note")
+
+
+@click.group(name="channel")
+def command() -> None:
+    """Show the channels of a store and their commits."""
+
+
+@command.command(name="list")
+@store_option
+@json_option
+def list_command(address: str, as_json: bool) -> None:
+    """List the channels with their newest commits."""
+    store = open_store(address)
+    names = channel_names(store)
+    rows = [
+        (name, *_row(commit))
+        for name, commit in zip(
+            names, each(lambda name: resolve(store, Reference(channel=name)), names), strict=True
+        )
+    ]
+    if as_json:
+        click.echo(json.dumps([dict(zip(("channel", *COLUMNS), row, strict=True)) for row in rows], indent=2))
+    elif rows:
+        show(("channel", *COLUMNS), rows)
+    else:
+        click.echo(f"{store.address} has no channels.")
+
+
+@command.command(name="show")
+@click.argument("channel")
+@store_option
+@click.option("--commits", "count", type=click.IntRange(min=1), default=10, show_default=True)
+@json_option
+def show_command(channel: str, address: str, count: int, as_json: bool) -> None:
+    """Show the newest commits of CHANNEL, or CHANNEL@NUMBER and those before, and the snapshots."""
+    store = open_store(address)
+    reference = Reference.parse(channel)
+    newest = resolve(store, reference)
+    rows = [_row(commit) for commit in (newest, *_before(store, reference.channel, newest, count - 1))]
+    taken = snapshots(store, reference.channel)
+    if as_json:
+        commits = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+        document = {"commits": commits, "snapshots": [asdict(snapshot) for snapshot in taken]}
+        return click.echo(json.dumps(document, indent=2))
+    show(COLUMNS, rows)
+    for snapshot in taken:
+        folder = snapshot_prefix(reference.channel, snapshot.number)
+        click.echo(f"snapshot {snapshot.number}, {snapshot.time}: {folder} {snapshot.note}".rstrip())
+    return None
+
+
+def _before(store: Store, channel: str, newest: Commit, count: int) -> list[Commit]:
+    numbers = range(newest.number - 1, max(newest.number - 1 - count, 0), -1)
+    return [commit for commit in each(lambda it: read_commit(store, channel, it), numbers) if commit]
+
+
+def _row(commit: Commit) -> tuple[Any, ...]:
+    sizes = (len(commit.projects), len(commit.gap))
+    return (commit.number, commit.time, *sizes, commit.run, commit.note)

@@ -1,0 +1,41 @@
+"""`wheelbuilder diff`: what differs between two commits."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import click
+
+from wheelbuilder.cli.options import json_option, store_option
+from wheelbuilder.mirror.channels import Difference, Kind, Reference, diff, resolve
+from wheelbuilder.mirror.stores import open_store
+
+SIGNS = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.CHANGED: "~"}
+
+
+@click.command(name="diff")
+@click.argument("old", metavar="A")
+@click.argument("new", metavar="B")
+@store_option
+@click.option("--ours", is_flag=True, help="Only wheels of ours, not upstream's files.")
+@json_option
+def command(old: str, new: str, address: str, ours: bool, as_json: bool) -> int:
+    """Say what B has that A has not, and the reverse; each is a CHANNEL or a CHANNEL@NUMBER."""
+    store = open_store(address)
+    one, other = (resolve(store, Reference.parse(text)) for text in (old, new))
+    found = [it for it in diff(store, one, other) if it.ours or not ours]
+    if as_json:
+        click.echo(json.dumps([asdict(difference) for difference in found], indent=2))
+        return 0
+    for difference in found:
+        click.echo(_line(difference))
+    if not found:
+        click.echo(f"{old} and {new} hold the same.")
+    return 0
+
+
+def _line(difference: Difference) -> str:
+    whose = "" if difference.ours else " (upstream's)"
+    details = f": {difference.details}" if difference.details else ""
+    return f"{SIGNS[difference.kind]} {difference.filename}{whose}{details}"

@@ -1,0 +1,45 @@
+"""Options that several commands have, and how they show rows."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from wheelbuilder.mirror.advance import Author
+
+WIDTH = 160  # columns where the output is no terminal: words are not to be cut
+
+store_option = click.option(
+    "--store", "address", required=True, help="The mirror: a directory, or s3://bucket/prefix."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+
+
+def author(note: str) -> Author:
+    """Return who makes a commit by hand, now."""
+    return Author(run=f"by {_user()}", now=datetime.now(UTC), note=note)
+
+
+def show(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows as a table on stdout."""
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(str(value) for value in row))
+    console = Console(highlight=False, markup=False)
+    width = None if console.is_terminal else WIDTH
+    Console(highlight=False, markup=False, width=width).print(table)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user often has no name
+        return "an operator"

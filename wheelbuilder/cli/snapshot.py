@@ -1,0 +1,61 @@
+"""`wheelbuilder snapshot`: give a commit pages of its own, for builds that pin a URL."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from wheelbuilder.cli.options import dry_run_option, store_option
+from wheelbuilder.cli.planning import bar
+from wheelbuilder.errors import ConfigurationError
+from wheelbuilder.mirror.channels import Reference, resolve
+from wheelbuilder.mirror.layout import View, snapshot_prefix
+from wheelbuilder.mirror.snapshots import drop, keys, take
+from wheelbuilder.mirror.store import Store
+from wheelbuilder.mirror.stores import open_store
+
+
+@click.command(name="snapshot")
+@click.argument("commit", metavar="CHANNEL[@NUMBER]")
+@store_option
+@click.option("--note", default="", help="Why; kept with the snapshot.")
+@click.option("--remove", is_flag=True, help="Remove the snapshot CHANNEL@NUMBER.")
+@dry_run_option
+def command(commit: str, address: str, note: str, remove: bool, dry_run: bool) -> int:
+    """Write the pages of a commit under its own number, where they never change."""
+    store, reference = open_store(address), Reference.parse(commit)
+    if remove:
+        _remove(store, reference, dry_run=dry_run)
+        return 0
+    held = resolve(store, reference)
+    folder = snapshot_prefix(reference.channel, held.number)
+    if dry_run:
+        click.echo(f"Would write {4 * (len(held.projects) + 1)} pages at most below {folder}")
+        return 0
+    with bar() as progress:
+        task = progress.add_task("writing pages", total=len(held.projects))
+        taken = take(
+            store,
+            reference.channel,
+            held,
+            now=datetime.now(UTC),
+            note=note,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    click.echo(f"Snapshot {taken.number} of {reference.channel}, taken {taken.time}:")
+    for view in View:
+        click.echo(f"  {folder}{view}/")
+    return 0
+
+
+def _remove(store: Store, reference: Reference, *, dry_run: bool) -> None:
+    if reference.number is None:
+        raise ConfigurationError("Which snapshot is to be removed?", "Write CHANNEL@NUMBER.")
+    doomed = keys(store, reference.channel, reference.number)
+    for key in doomed:
+        click.echo(key)
+    if dry_run:
+        return click.echo(f"Would remove these {len(doomed)} pages.")
+    drop(store, reference.channel, reference.number)
+    return click.echo(f"Removed snapshot {reference.number} of {reference.channel}: {len(doomed)} pages.")

@@ -1,0 +1,170 @@
+"""Operations on whole commits: name them, list them, promote, roll back, compare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from pathlib import Path
+
+from packaging.utils import NormalizedName
+
+from wheelbuilder.errors import ConfigurationError
+from wheelbuilder.mirror.advance import Author, Draft, advance
+from wheelbuilder.mirror.commits import Commit, differing
+from wheelbuilder.mirror.layout import CHANNEL, check_channel, commits_prefix, head_key
+from wheelbuilder.mirror.read import Head, read_commit, read_head, read_states
+from wheelbuilder.mirror.states import MirrorFile, ProjectState
+from wheelbuilder.mirror.store import Store, each
+from wheelbuilder.plan.files import IndexFile
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reference:
+    """A commit as people write it: `stable`, its newest, or `stable@12`."""
+
+    channel: str
+    number: int | None = None
+
+    def __str__(self) -> str:
+        return self.channel if self.number is None else f"{self.channel}@{self.number}"
+
+    @classmethod
+    def parse(cls, text: str) -> Reference:
+        """Read one; raises ConfigurationError."""
+        channel, at, number = text.partition("@")
+        if at and not (number.isascii() and number.isdigit() and int(number) > 0):
+            raise ConfigurationError(
+                f"{text!r} does not name a commit.", "Write a channel, or a channel and a number: stable@12."
+            )
+        return cls(channel=check_channel(channel), number=int(number) if at else None)
+
+
+class Kind(StrEnum):
+    """What became of a file between two commits."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    CHANGED = "changed"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, order=True)
+class Difference:
+    """A file that two commits do not have alike. ours: not one of upstream's. details: what changed."""
+
+    project: NormalizedName
+    filename: str
+    kind: Kind
+    ours: bool
+    details: str = ""
+
+
+def channel_names(store: Store) -> tuple[str, ...]:
+    """Return the channels of a store, sorted: one without a head has never published."""
+    names = [name for name in store.folders("channels/") if CHANNEL.fullmatch(name)]
+    there = each(lambda name: store.exists(head_key(name)), names)
+    return tuple(sorted(name for name, exists in zip(names, there, strict=True) if exists))
+
+
+def kept_numbers(store: Store, channel: str) -> tuple[int, ...]:
+    """Return the numbers of the commits that a channel keeps, oldest first."""
+    prefix = commits_prefix(channel)
+    names = (listed.key.removeprefix(prefix).removesuffix(".json") for listed in store.list(prefix))
+    return tuple(sorted(int(name) for name in names if name.isascii() and name.isdigit()))
+
+
+def resolve(store: Store, reference: Reference) -> Commit:
+    """Return the commit that a reference names; ConfigurationError where there is none."""
+    head = read_head(store, reference.channel).commit
+    if not head.number:
+        names = ", ".join(channel_names(store)) or "none"
+        raise ConfigurationError(
+            f"{store.address} has no channel {reference.channel!r}.", f"Its channels: {names}."
+        )
+    if reference.number in (None, head.number):
+        return head
+    commit = read_commit(store, reference.channel, reference.number or 0)
+    if commit is None:
+        kept = kept_numbers(store, reference.channel)
+        span = f"{kept[0]} to {kept[-1]}" if kept else "none"
+        raise ConfigurationError(
+            f"{reference} is not kept.", f"{reference.channel} keeps the commits {span}."
+        )
+    return commit
+
+
+def promote(
+    store: Store, source: Reference, target: str, author: Author, *, cache: Path | None = None
+) -> tuple[Head, bool]:
+    """Make a channel hold what a commit of another holds; no blob moves. Returns whether that changed it."""
+    commit = resolve(store, source)
+    return _install(store, commit, check_channel(target), author, cache)
+
+
+def rollback(
+    store: Store, channel: str, number: int | None, author: Author, *, cache: Path | None = None
+) -> tuple[Head, bool]:
+    """Make a channel hold again what an earlier commit held (None: the one before), as a new commit."""
+    if number is None:
+        number = resolve(store, Reference(channel=channel)).number - 1
+    if number < 1:
+        raise ConfigurationError(f"{channel} has no earlier commit.", "There is nothing to roll back to.")
+    commit = resolve(store, Reference(channel=channel, number=number))
+    return _install(store, commit, channel, author, cache)
+
+
+def diff(store: Store, old: Commit, new: Commit, *, cache: Path | None = None) -> tuple[Difference, ...]:
+    """Return what differs between two commits of any channels, file by file."""
+    names = differing(new, old)
+    before, after = (
+        read_states(store, {name: it.projects[name] for name in names if name in it.projects}, cache=cache)
+        for it in (old, new)
+    )
+    return tuple(
+        sorted(
+            difference
+            for name in names
+            for difference in _differences(
+                before.get(name) or ProjectState(name=name), after.get(name) or ProjectState(name=name)
+            )
+        )
+    )
+
+
+def _install(
+    store: Store, commit: Commit, channel: str, author: Author, cache: Path | None
+) -> tuple[Head, bool]:
+    changed = False
+
+    def draft(current: Commit) -> Draft | None:
+        nonlocal changed
+        changed = bool(differing(commit, current))
+        return Draft(projects=commit.projects, gap=commit.gap) if changed else None
+
+    head = advance(store, channel, draft, author, cache=cache)
+    return head, changed
+
+
+def _differences(old: ProjectState, new: ProjectState) -> Iterator[Difference]:
+    for ours, before, after in ((True, old.files, new.files), (False, old.upstream, new.upstream)):
+        then = {file.filename: file for file in before}
+        now = {file.filename: file for file in after}
+        for filename in then.keys() | now.keys():
+            details = _details(then.get(filename), now.get(filename))
+            if details is not None:
+                kind, text = details
+                yield Difference(project=new.name, filename=filename, kind=kind, ours=ours, details=text)
+
+
+def _details(
+    then: MirrorFile | IndexFile | None, now: MirrorFile | IndexFile | None
+) -> tuple[Kind, str] | None:
+    if then is None or now is None:
+        return (Kind.ADDED if then is None else Kind.REMOVED), ""
+    names = [field.name for field in fields(now)]
+    changes = [
+        f"{name}: {getattr(then, name)!s} -> {getattr(now, name)!s}"
+        for name in names
+        if getattr(then, name) != getattr(now, name)
+    ]
+    return (Kind.CHANGED, "; ".join(changes)) if changes else None

@@ -22,6 +22,8 @@ COMMANDS = {
     "promote": ("promote", "Make a channel hold what another one holds."),
     "rollback": ("rollback", "Make a channel hold again what it held before."),
     "snapshot": ("snapshot", "Give a commit pages of its own, for builds that pin a URL."),
+    "prune": ("prune", "Delete what no channel, kept commit or snapshot refers to."),
+    "sync": ("sync", "Copy a mirror from one store to another: what differs."),
     "images": ("images", "List, build and prune root images."),
     "doctor": ("doctor", "Say what works on this machine, and what to do about the rest."),
 }

@@ -14,6 +14,7 @@ from packaging.utils import NormalizedName
 from wheelbuilder.errors import UnreachableError
 from wheelbuilder.mirror.commits import Commit, head_bytes, step_back
 from wheelbuilder.mirror.layout import head_key, state_key
+from wheelbuilder.mirror.marks import rescue
 from wheelbuilder.mirror.read import Head, read_head
 from wheelbuilder.mirror.settle import complete, is_settled, settle, write
 from wheelbuilder.mirror.states import timestamp
@@ -87,6 +88,10 @@ def _successor(parent: Commit, wanted: Draft, author: Author) -> Commit:
 
 def _publish(store: Store, channel: str, head: Head, data: bytes, wanted: Draft) -> str | None:
     """Write the states, then move the head; None if another writer has moved it first."""
-    each(lambda name: write(store, state_key(name), wanted.states[name], create=True), wanted.new)
+    keys = {state_key(name): wanted.states[name] for name in wanted.new}
+    while True:
+        etags = each(lambda key: write(store, key, keys[key], create=True), keys)
+        if rescue(store, [key for key, etag in zip(keys, etags, strict=True) if etag is None]):
+            break
     store.barrier()
     return write(store, head_key(channel), data, create=head.etag is None, etag=head.etag)

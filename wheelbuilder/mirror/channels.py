@@ -9,11 +9,12 @@ from pathlib import Path
 
 from packaging.utils import NormalizedName
 
-from wheelbuilder.errors import ConfigurationError
+from wheelbuilder.errors import ConfigurationError, UnreachableError
 from wheelbuilder.mirror.advance import Author, Draft, advance
 from wheelbuilder.mirror.commits import Commit, differing
-from wheelbuilder.mirror.layout import CHANNEL, check_channel, commits_prefix, head_key
-from wheelbuilder.mirror.read import Head, read_commit, read_head, read_states
+from wheelbuilder.mirror.layout import CHANNEL, blob_keys, check_channel, commits_prefix, head_key, state_key
+from wheelbuilder.mirror.marks import read_marks, rescue
+from wheelbuilder.mirror.read import Head, read_commit, read_head, read_states, state_bytes
 from wheelbuilder.mirror.states import MirrorFile, ProjectState
 from wheelbuilder.mirror.store import Store, each
 from wheelbuilder.plan.files import IndexFile
@@ -135,6 +136,7 @@ def _install(
     store: Store, commit: Commit, channel: str, author: Author, cache: Path | None
 ) -> tuple[Head, bool]:
     changed = False
+    _rescue(store, commit, cache)
 
     def draft(current: Commit) -> Draft | None:
         nonlocal changed
@@ -143,6 +145,19 @@ def _install(
 
     head = advance(store, channel, draft, author, cache=cache)
     return head, changed
+
+
+def _rescue(store: Store, commit: Commit, cache: Path | None) -> None:
+    """Make sure that what an earlier commit holds stays, where a prune has already marked it."""
+    if not read_marks(store).since:
+        return
+    states = state_bytes(store, commit.projects.values(), cache=cache)
+    files = [file for name, data in states.items() for file in ProjectState.from_bytes(data, name).files]
+    keys = [*map(state_key, states), *(key for file in files for key in blob_keys(file.key))]
+    if not rescue(store, keys):
+        raise UnreachableError(
+            f"{store.address}: a prune has deleted what was wanted.", "Choose another commit."
+        )
 
 
 def _differences(old: ProjectState, new: ProjectState) -> Iterator[Difference]:

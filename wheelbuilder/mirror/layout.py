@@ -18,6 +18,7 @@ SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
 HTML_TYPE = "text/html"  # exactly: pip before 22.2 takes nothing else
 BLOB_TYPE = "application/octet-stream"
+MARKS_KEY = "prune.json"  # what a prune is about to delete
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 REVALIDATE = "no-cache"
@@ -61,6 +62,11 @@ def check_channel(channel: str) -> str:
 def blob_key(sha256: str, filename: str) -> str:
     """Return the key of a published file."""
     return f"files/{sha256}/{filename}"
+
+
+def blob_keys(key: str) -> tuple[str, ...]:
+    """Return the keys of a published file and of what may lie beside it."""
+    return tuple(f"{key}{ending}" for ending in ("", ".metadata", ".provenance"))
 
 
 def state_key(digest: str) -> str:
@@ -119,7 +125,7 @@ def cache_control(key: str) -> str:
     parts = key.split("/")
     if parts[0] in ("files", "states", "logs", "sdists") or parts[2:3] in (["commits"], ["snapshots"]):
         return IMMUTABLE
-    return NEVER_STORED if parts[-1] in ("head.json", "snapshots.json") else REVALIDATE
+    return NEVER_STORED if parts[-1] in ("head.json", "snapshots.json", MARKS_KEY) else REVALIDATE
 
 
 def relative_url(key: str, depth: int) -> str:

@@ -14,7 +14,8 @@ from wheelbuilder.errors import IntegrityError
 from wheelbuilder.mirror.advance import Author, Draft, advance
 from wheelbuilder.mirror.commits import Commit
 from wheelbuilder.mirror.documents import NORMALIZED, digest
-from wheelbuilder.mirror.layout import BLOB_TYPE, IMMUTABLE, SHA256, check_channel
+from wheelbuilder.mirror.layout import BLOB_TYPE, IMMUTABLE, SHA256, blob_keys, check_channel
+from wheelbuilder.mirror.marks import rescue
 from wheelbuilder.mirror.merge import Edit, Merged, Refused, merge
 from wheelbuilder.mirror.read import Head, parse_state, state_bytes
 from wheelbuilder.mirror.states import MirrorFile, ProjectState, timestamp
@@ -169,11 +170,16 @@ def _mirror_file(wheel: NewWheel, time: str) -> MirrorFile:
 
 
 def _supply(store: Store, wheels: Mapping[str, NewWheel], files: Sequence[MirrorFile]) -> None:
-    each(lambda file: _put_blob(store, wheels[file.sha256], file.key), files)
+    while True:
+        put = each(lambda file: _put_blob(store, wheels[file.sha256], file.key), files)
+        there = [file.key for file, new in zip(files, put, strict=True) if not new]
+        if rescue(store, [key for blob in there for key in blob_keys(blob)]):
+            return
 
 
-def _put_blob(store: Store, wheel: NewWheel, key: str) -> None:
-    """Put a wheel, then its metadata; what is there already has the same digest in its key."""
+def _put_blob(store: Store, wheel: NewWheel, key: str) -> bool:
+    """Put a wheel, then its metadata; False if it was there already, with the same digest in its key."""
+    new = False
     if wheel.path is None:
         if not any((listed.key, listed.size) == (key, wheel.size) for listed in store.list(key)):
             raise IntegrityError(f"{key} is not in the store, or not whole.", "Build the wheel again.")
@@ -182,12 +188,13 @@ def _put_blob(store: Store, wheel: NewWheel, key: str) -> None:
             f"{wheel.path} does not have the digest it was built with.", "Build the wheel again."
         )
     else:
-        _create(store, key, wheel.path)
-    _create(store, f"{key}.metadata", wheel.metadata)
+        new = _create(store, key, wheel.path)
+    return _create(store, f"{key}.metadata", wheel.metadata) and new
 
 
-def _create(store: Store, key: str, data: bytes | Path) -> None:
-    store.put(key, data, content_type=BLOB_TYPE, cache_control=IMMUTABLE, if_none_match=True)
+def _create(store: Store, key: str, data: bytes | Path) -> bool:
+    etag = store.put(key, data, content_type=BLOB_TYPE, cache_control=IMMUTABLE, if_none_match=True)
+    return etag is not None
 
 
 def _draft(

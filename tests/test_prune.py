@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import os
+import threading
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from mirrors import (
+    LATER,
+    NOW,
+    Interfering,
+    dangling,
+    in_child,
+    nothing_at_all,
+    wheel_change,
+)
+from mirrors import snapshot as files_of
+from packaging.utils import canonicalize_name
+
+from wheelbuilder.cli.main import wheelbuilder
+from wheelbuilder.errors import ConfigurationError, IntegrityError, UnreachableError
+from wheelbuilder.mirror.advance import Author
+from wheelbuilder.mirror.audit import audit, is_clean
+from wheelbuilder.mirror.channels import Reference, kept_numbers, promote, resolve, rollback
+from wheelbuilder.mirror.directory import DirectoryStore
+from wheelbuilder.mirror.layout import MARKS_KEY
+from wheelbuilder.mirror.marks import Marks, read_marks, rescue, write_marks
+from wheelbuilder.mirror.merge import Merged
+from wheelbuilder.mirror.prune import Pruning, prune
+from wheelbuilder.mirror.publish import amend, publish
+from wheelbuilder.mirror.read import read_head, read_history
+from wheelbuilder.mirror.snapshots import take
+from wheelbuilder.mirror.states import ProjectState
+from wheelbuilder.mirror.store import Store
+
+FOO = canonicalize_name("foo")
+AUTHOR = Author(run="by hand", now=NOW)
+WEEK = timedelta(days=7)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DirectoryStore:
+    """Commits 1 to 5; foo-1.0 is only in 1 to 3, and an orphan lies about."""
+    made, built = DirectoryStore(tmp_path / "store"), tmp_path / "built"
+    for change in (wheel_change(built), wheel_change(built, "bar"), wheel_change(built, "baz")):
+        publish(made, "stable", [change], run="", now=NOW)
+    amend(made, "stable", {FOO: lambda it: Merged(state=ProjectState(name=it.name))}, run="", now=NOW)
+    publish(made, "stable", [wheel_change(built, "bar", "2.0")], run="", now=NOW)
+    made.put(f"files/{'a' * 64}/orphan.whl", b"x", content_type="", cache_control="")
+    return made
+
+
+def pruned(store: Store, *, commits: int = 2, days: float = 0) -> Pruning:
+    return prune(store, commits=commits, grace=WEEK, now=NOW + timedelta(days=days))
+
+
+def blobs(store: DirectoryStore) -> set[str]:
+    return {path.name for path in store.path.glob("files/*/*.whl")}
+
+
+def assert_clean(store: DirectoryStore) -> None:
+    findings = audit(store, deep=True)
+    assert is_clean(findings), findings
+    assert dangling(store.path) == []
+
+
+def test_first_marked_then_deleted(store: DirectoryStore) -> None:
+    everything = files_of(store.path)
+    first = pruned(store)
+    assert first.doomed == ()
+    assert {it.key.split("/")[0] for it in first.marked} == {"channels", "states", "files"}
+    assert {key for key in files_of(store.path) if key not in everything} == {MARKS_KEY}
+    assert pruned(store, days=6.9).doomed == ()
+    assert blobs(store) >= {"foo-1.0-py3-none-any.whl", "orphan.whl"}
+    last = pruned(store, days=7)
+    assert {it.key for it in last.doomed} == {it.key for it in first.marked}
+    assert blobs(store) == {f"{name}-py3-none-any.whl" for name in ("bar-1.0", "bar-2.0", "baz-1.0")}
+    assert kept_numbers(store, "stable") == (4, 5)
+    assert read_marks(store).since == {}
+    assert_clean(store)
+
+
+def test_what_stays_is_as_it_was(store: DirectoryStore) -> None:
+    before = files_of(store.path)
+    pruned(store)
+    doomed = {it.key for it in pruned(store, days=8).doomed}
+    after = files_of(store.path)
+    checkpoint = "channels/stable/commits/4.json"
+    assert before.keys() - after.keys() == doomed
+    assert all(after[key] == before[key] for key in before.keys() - doomed - {checkpoint})
+    kept = read_history(store, "stable", 4)
+    assert kept and kept.step is None
+    assert kept.states.keys() == set(kept.commit.projects.values())
+
+
+def test_snapshots_keep_what_they_hold(store: DirectoryStore) -> None:
+    take(store, "stable", resolve(store, Reference.parse("stable@1")), now=NOW)
+    pruned(store)
+    pruned(store, days=8)
+    assert kept_numbers(store, "stable") == (1, 4, 5)
+    assert "foo-1.0-py3-none-any.whl" in blobs(store)
+    assert_clean(store)
+
+
+def test_other_channels_keep_what_they_hold(store: DirectoryStore) -> None:
+    promote(store, Reference.parse("stable@1"), "old", AUTHOR)
+    pruned(store)
+    pruned(store, days=8)
+    assert "foo-1.0-py3-none-any.whl" in blobs(store)
+    assert_clean(store)
+
+
+def test_a_publication_takes_the_mark_away(store: DirectoryStore, tmp_path: Path) -> None:
+    pruned(store)
+    publish(store, "stable", [wheel_change(tmp_path / "built")], run="", now=LATER)
+    assert not any("foo-1.0" in key for key in read_marks(store).since)
+    pruned(store, days=8)
+    assert "foo-1.0-py3-none-any.whl" in blobs(store)
+    assert_clean(store)
+
+
+def test_a_rollback_takes_the_marks_away(store: DirectoryStore) -> None:
+    pruned(store)
+    rollback(store, "stable", 1, AUTHOR)
+    pruned(store, commits=1, days=8)
+    assert "foo-1.0-py3-none-any.whl" in blobs(store)
+    assert_clean(store)
+
+
+def test_a_publication_between_the_announcement_and_the_deletion_is_seen(
+    store: DirectoryStore, tmp_path: Path
+) -> None:
+    """At whichever operation of a prune a writer needs a marked wheel again: it stays, or comes back."""
+    counting = Interfering(_copy(store, tmp_path / "counted"), 0, nothing_at_all)
+    pruned(counting)
+    marked = counting.count
+    pruned(counting, days=8)
+    publisher = partial(publish, run="", now=LATER)
+    for at in range(1, counting.count - marked + 1):
+        other = _copy(store, tmp_path / f"store-{at}")
+        pruned(other)
+        change = wheel_change(tmp_path / "built")
+        thread = threading.Thread(target=publisher, args=(other, "stable", [change]))
+        try:
+            pruned(Interfering(other, at, thread.start, after=True), days=8)
+        finally:
+            thread.join()
+        assert_clean(other)
+        assert "foo-1.0-py3-none-any.whl" in blobs(other)
+
+
+def test_a_death_at_any_operation(store: DirectoryStore, tmp_path: Path) -> None:
+    pruned(store)
+    counting = Interfering(_copy(store, tmp_path / "counted"), 0, nothing_at_all)
+    pruned(counting, days=8)
+    for at in range(1, counting.count + 1):
+        other = _copy(store, tmp_path / f"store-{at}")
+        dying = Interfering(other, at, partial(os._exit, 9))
+        assert in_child(partial(pruned, dying, days=8)) == 9
+        assert_clean(other)
+        pruned(other, days=9)
+        assert kept_numbers(other, "stable") == (4, 5)
+        assert_clean(other)
+        assert "foo-1.0-py3-none-any.whl" not in blobs(other)
+
+
+def test_two_at_once_are_refused(store: DirectoryStore) -> None:
+    pruned(store)
+    marks = read_marks(store)
+    write_marks(store, Marks(deleting=frozenset({"x"}), started="2026-01-02T03:04:05Z", etag=marks.etag))
+    with pytest.raises(UnreachableError, match="another prune is deleting since 2026-01-02T03:04:05Z"):
+        pruned(store)
+    pruned(store, days=1)
+
+
+def test_a_writer_does_not_wait_for_ever(store: DirectoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wheelbuilder.mirror.marks.PATIENCE", 0.1)
+    write_marks(store, Marks(deleting=frozenset({"x"}), started="2026-01-02T03:04:05Z"))
+    with pytest.raises(UnreachableError, match="a prune is deleting x, or died while it was"):
+        rescue(store, ["x", "y"])
+    assert rescue(store, ["y"])
+
+
+@pytest.mark.parametrize("damage", ["channels/stable/head.json", "channels/stable/commits/5.json"])
+def test_a_damaged_store_is_not_touched(store: DirectoryStore, damage: str) -> None:
+    pruned(store)
+    path = store.path / damage
+    path.write_bytes(path.read_bytes()[:-3])
+    if "commits" in damage:
+        (store.path / "channels/stable/head.json").unlink()
+    before = files_of(store.path)
+    with pytest.raises(IntegrityError):
+        pruned(store, days=8)
+    assert files_of(store.path) == before
+
+
+def test_the_newest_commit_is_always_kept(store: DirectoryStore) -> None:
+    with pytest.raises(ConfigurationError, match="newest commit"):
+        pruned(store, commits=0)
+    pruned(store, commits=1)
+    pruned(store, commits=1, days=8)
+    assert kept_numbers(store, "stable") == (5,)
+    assert read_head(store, "stable").commit.number == 5
+    assert_clean(store)
+
+
+def test_the_command_lists_before_it_deletes(store: DirectoryStore) -> None:
+    arguments = ["prune", "--store", str(store.path), "--grace", "0", "--keep-snapshots", "1"]
+    before = files_of(store.path)
+    dry = CliRunner().invoke(wheelbuilder, [*arguments, "--dry-run"])
+    assert "0 objects (0.0 MB) would be deleted" in dry.output
+    assert files_of(store.path) == before
+    CliRunner().invoke(wheelbuilder, arguments)
+    held = files_of(store.path)
+    dry = CliRunner().invoke(wheelbuilder, [*arguments, "--dry-run"])
+    assert "would be deleted: channels/stable/commits/1.json" in dry.output
+    assert files_of(store.path) == held
+    real = CliRunner().invoke(wheelbuilder, arguments)
+    assert "will be deleted: channels/stable/commits/1.json" in real.output
+    assert_clean(store)
+    assert kept_numbers(store, "stable") == (5,)
+
+
+def _copy(store: DirectoryStore, target: Path) -> DirectoryStore:
+    for path in store.path.rglob("*"):
+        if path.is_file():
+            place = target / path.relative_to(store.path)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(path.read_bytes())
+    return DirectoryStore(target)

@@ -1,0 +1,61 @@
+"""`wheelbuilder prune`: delete what no channel, kept commit or snapshot refers to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from wheelbuilder.cli.options import dry_run_option, store_option
+from wheelbuilder.mirror.prune import prune
+from wheelbuilder.mirror.read import states_cache
+from wheelbuilder.mirror.store import Listed
+from wheelbuilder.mirror.stores import open_store
+
+
+@click.command(name="prune")
+@store_option
+@click.option(
+    "--keep-snapshots",
+    "commits",
+    type=click.IntRange(min=1),
+    default=30,
+    show_default=True,
+    help="The newest commits of each channel that stay, besides those with pages of their own.",
+)
+@click.option(
+    "--grace",
+    type=click.FloatRange(min=0),
+    default=7.0,
+    show_default=True,
+    help="Days between being found unreachable and being deleted, by a later prune.",
+)
+@dry_run_option
+def command(address: str, commits: int, grace: float, dry_run: bool) -> int:
+    """Mark what nothing refers to, and delete what was marked more than the grace period ago.
+
+    A reader of an old page is not cut off, and a writer that needs a marked object takes its mark away. With
+    --grace 0 nobody may publish meanwhile.
+    """
+    store = open_store(address)
+    days, now = timedelta(days=grace), datetime.now(UTC)
+    planned = prune(store, commits=commits, grace=days, now=now, dry_run=True, cache=states_cache())
+    _tell("will be deleted" if not dry_run else "would be deleted", planned.doomed)
+    if not dry_run:
+        planned = prune(store, commits=commits, grace=days, now=now, cache=states_cache())
+    done = "would be" if dry_run else "were"
+    click.echo(
+        f"{len(planned.doomed)} objects ({_size(planned.doomed)}) {done} deleted, {len(planned.marked)}"
+        f" ({_size(planned.marked)}) are marked and wait for their grace period of {grace:g} days."
+    )
+    return 0
+
+
+def _tell(what: str, listed: Sequence[Listed]) -> None:
+    for it in listed:
+        click.echo(f"{what}: {it.key} ({it.size} bytes)")
+
+
+def _size(listed: Sequence[Listed]) -> str:
+    return f"{sum(it.size for it in listed) / 1e6:.1f} MB"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -65,20 +65,20 @@ def take(
     for start in range(0, len(names), AT_ONCE):
         batch = {name: commit.projects[name] for name in names[start : start + AT_ONCE]}
         states = read_states(store, batch, cache=cache).values()
-        _write(store, chain.from_iterable(_pages(channel, commit.number, state) for state in states))
+        _write(store, chain.from_iterable(project_pages(channel, commit.number, state) for state in states))
         progress(start + len(batch), len(names))
-    _write(store, _roots(channel, commit))
+    _write(store, root_pages(channel, commit))
     store.barrier()
     taken = Snapshot(number=commit.number, time=timestamp(now), note=note)
-    _edit(store, channel, lambda known: {**known, taken.number: taken})
+    add(store, channel, [taken])
     return taken
 
 
 def pages(store: Store, channel: str, commit: Commit) -> Iterator[Page]:
     """Yield every page that the snapshot of a commit consists of."""
     for state in read_states(store, commit.projects).values():
-        yield from _pages(channel, commit.number, state)
-    yield from _roots(channel, commit)
+        yield from project_pages(channel, commit.number, state)
+    yield from root_pages(channel, commit)
 
 
 def keys(store: Store, channel: str, number: int) -> tuple[str, ...]:
@@ -87,6 +87,14 @@ def keys(store: Store, channel: str, number: int) -> tuple[str, ...]:
         known = ", ".join(str(snapshot.number) for snapshot in snapshots(store, channel)) or "none"
         raise ConfigurationError(f"{channel} has no snapshot {number}.", f"Its snapshots: {known}.")
     return tuple(sorted(listed.key for listed in store.list(snapshot_prefix(channel, number))))
+
+
+def add(store: Store, channel: str, taken: Sequence[Snapshot]) -> None:
+    """List snapshots whose pages are there; those that are listed already stay."""
+    there = {snapshot.number for snapshot in snapshots(store, channel)}
+    new = {snapshot.number: snapshot for snapshot in taken if snapshot.number not in there}
+    if new:
+        _edit(store, channel, lambda known: {**new, **known})
 
 
 def drop(store: Store, channel: str, number: int) -> None:
@@ -100,6 +108,29 @@ def document(known: Mapping[int, Snapshot]) -> bytes:
     """Return the document that lists a channel's snapshots."""
     rows = {str(it.number): {"time": it.time, "note": it.note} for it in known.values()}
     return sealed({"snapshots": rows})
+
+
+def project_pages(channel: str, number: int, state: ProjectState) -> Iterator[Page]:
+    """Yield the pages of a project in the snapshot of a commit."""
+    listed = {True: bool(gap_files(state)), False: bool(whole_files(state))}
+    for view in View:
+        if listed[view.is_gap]:
+            yield Page(
+                key=snapshot_page_key(channel, number, view, state.name),
+                data=project_page(state, view, DEPTH),
+                content_type=view.content_type,
+            )
+
+
+def root_pages(channel: str, commit: Commit) -> Iterator[Page]:
+    """Yield the root pages of the snapshot of a commit."""
+    for view in View:
+        names = commit.gap if view.is_gap else commit.projects
+        yield Page(
+            key=snapshot_page_key(channel, commit.number, view),
+            data=root_page(sorted(names), json_page=view.is_json),
+            content_type=view.content_type,
+        )
 
 
 def _parsed(found: Object | None, channel: str) -> tuple[Snapshot, ...]:
@@ -130,27 +161,6 @@ def _edit(
             if write(store, key, document(change(known)), create=found is None, etag=etag):
                 return store.barrier()
     raise UnreachableError(f"{store.address}: {key} is written by too many at once.", "Run again.")
-
-
-def _pages(channel: str, number: int, state: ProjectState) -> Iterator[Page]:
-    listed = {True: bool(gap_files(state)), False: bool(whole_files(state))}
-    for view in View:
-        if listed[view.is_gap]:
-            yield Page(
-                key=snapshot_page_key(channel, number, view, state.name),
-                data=project_page(state, view, DEPTH),
-                content_type=view.content_type,
-            )
-
-
-def _roots(channel: str, commit: Commit) -> Iterator[Page]:
-    for view in View:
-        names = commit.gap if view.is_gap else commit.projects
-        yield Page(
-            key=snapshot_page_key(channel, commit.number, view),
-            data=root_page(sorted(names), json_page=view.is_json),
-            content_type=view.content_type,
-        )
 
 
 def _write(store: Store, made: Iterator[Page]) -> None:

@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from mirrors import LATER, NOW, Interfering, dangling, in_child, nothing_at_all, upstream_file, wheel_change
+from mirrors import snapshot as files_of
+from packaging.utils import canonicalize_name
+
+from wheelbuilder.cli.main import wheelbuilder
+from wheelbuilder.errors import ConfigurationError, IntegrityError
+from wheelbuilder.mirror.advance import Author
+from wheelbuilder.mirror.audit import audit, is_clean
+from wheelbuilder.mirror.channels import Reference, promote, resolve, rollback
+from wheelbuilder.mirror.directory import DirectoryStore
+from wheelbuilder.mirror.publish import Change, publish
+from wheelbuilder.mirror.snapshots import snapshots, take
+from wheelbuilder.mirror.store import Store
+from wheelbuilder.mirror.sync import copy, survey
+
+FOO = canonicalize_name("foo")
+AUTHOR = Author(run="by hand", now=NOW)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> DirectoryStore:
+    """Two channels, three commits, a snapshot, and a record."""
+    store, built = DirectoryStore(tmp_path / "source"), tmp_path / "built"
+    for version in ("1.0", "2.0", "3.0"):
+        publish(store, "candidate", [wheel_change(built, version=version)], run="", now=NOW)
+    publish(store, "candidate", [Change(project=FOO, upstream=(upstream_file(),))], run="", now=NOW)
+    promote(store, Reference.parse("candidate@2"), "stable", AUTHOR)
+    take(store, "candidate", resolve(store, Reference.parse("candidate@1")), now=NOW)
+    store.put("runs/x.json", b"{}", content_type="", cache_control="")
+    return store
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> DirectoryStore:
+    return DirectoryStore(tmp_path / "target")
+
+
+def synced(source: Store, target: Store, *channels: str) -> int:
+    copying = survey(source, target, channels)
+    copy(source, target, copying)
+    return len((*copying.shared, *copying.history))
+
+
+def visible(store: DirectoryStore) -> dict[str, bytes]:
+    held = {key: value for key, (value, _) in files_of(store.path).items() if not key.startswith(".")}
+    return {key: value for key, value in held.items() if not key.endswith("head.json")}
+
+
+def assert_same(one: DirectoryStore, other: DirectoryStore) -> None:
+    assert visible(one) == visible(other)
+    for name in ("candidate", "stable"):
+        reference = Reference(channel=name)
+        assert resolve(one, reference) == resolve(other, reference)
+
+
+def assert_clean(store: DirectoryStore) -> None:
+    findings = audit(store, deep=True)
+    assert is_clean(findings), findings
+    assert dangling(store.path) == []
+
+
+def test_a_copy_is_the_same_mirror(source: DirectoryStore, target: DirectoryStore) -> None:
+    before = files_of(source.path)
+    assert synced(source, target)
+    assert_same(source, target)
+    assert files_of(source.path) == before
+    assert snapshots(target, "candidate") == snapshots(source, "candidate")
+
+
+def test_the_same_again_copies_nothing(source: DirectoryStore, target: DirectoryStore) -> None:
+    synced(source, target)
+    before = files_of(target.path)
+    assert synced(source, target) == 0
+    assert files_of(target.path) == before
+
+
+def test_only_what_differs_is_copied(source: DirectoryStore, target: DirectoryStore, tmp_path: Path) -> None:
+    synced(source, target)
+    publish(source, "candidate", [wheel_change(tmp_path / "built", "bar")], run="", now=LATER)
+    rollback(source, "stable", 1, AUTHOR)
+    copying = survey(source, target)
+    assert {it.key.partition("/")[0] for it in (*copying.shared, *copying.history)} == {
+        "files",
+        "states",
+        "channels",
+    }
+    assert len(copying.shared) == 3  # a wheel, its metadata, a state
+    assert synced(source, target) == 4
+    assert_same(source, target)
+
+
+def test_several_commits_at_once(source: DirectoryStore, target: DirectoryStore, tmp_path: Path) -> None:
+    synced(source, target)
+    for name in ("bar", "baz", "foo"):
+        publish(source, "candidate", [wheel_change(tmp_path / "b", name, "9.0")], run="", now=LATER)
+    synced(source, target)
+    assert_same(source, target)
+
+
+def test_one_channel_only(source: DirectoryStore, target: DirectoryStore) -> None:
+    synced(source, target, "stable")
+    assert list(target.folders("channels/")) == ["stable"]
+
+
+def test_what_is_damaged_does_not_spread(source: DirectoryStore, target: DirectoryStore) -> None:
+    wheel = next(source.path.glob("files/*/*.whl"))
+    wheel.write_bytes(wheel.read_bytes()[:-1] + b"x")
+    with pytest.raises(IntegrityError, match="does not have the digest that its name says"):
+        synced(source, target)
+    assert not (target.path / "channels").exists()
+
+
+def test_a_channel_that_went_another_way_is_refused(
+    source: DirectoryStore, target: DirectoryStore, tmp_path: Path
+) -> None:
+    synced(source, target)
+    publish(target, "stable", [wheel_change(tmp_path / "b", "here")], run="", now=LATER)
+    assert synced(source, target) == 0  # the destination is ahead, which is no harm
+    publish(source, "stable", [wheel_change(tmp_path / "b", "there")], run="", now=LATER)
+    before = files_of(target.path)
+    with pytest.raises(IntegrityError, match="stable went different ways"):
+        synced(source, target)
+    assert files_of(target.path) == before
+
+
+def test_a_death_at_any_operation_is_completed_by_the_next_copy(
+    source: DirectoryStore, tmp_path: Path
+) -> None:
+    first = DirectoryStore(tmp_path / "first")
+    copying = survey(source, first)
+    counting = Interfering(first, 0, nothing_at_all)
+    copy(source, counting, copying)
+    for at in range(1, counting.count + 1):
+        store = DirectoryStore(tmp_path / f"store-{at}")
+        dying = Interfering(store, at, partial(os._exit, 9))
+        assert in_child(partial(copy, source, dying, survey(source, store))) == 9
+        assert dangling(store.path) == []
+        synced(source, store)
+        assert_same(source, store)
+
+
+def test_a_death_on_the_way_to_a_later_commit(source: DirectoryStore, tmp_path: Path) -> None:
+    later = DirectoryStore(tmp_path / "later")
+    synced(source, later)
+    for name in ("bar", "baz"):
+        publish(later, "candidate", [wheel_change(tmp_path / "b", name)], run="", now=LATER)
+    total = 0
+    at = 0
+    while at <= total:
+        store = DirectoryStore(tmp_path / f"store-{at}")
+        synced(source, store)
+        watched = Interfering(store, at, partial(os._exit, 9) if at else nothing_at_all)
+        work = partial(copy, later, watched, survey(later, store))
+        if at:
+            assert in_child(work) == 9
+        else:
+            work()
+            total = watched.count
+        assert dangling(store.path) == []
+        synced(later, store)
+        assert_same(later, store)
+        at += 1
+
+
+def test_the_command(source: DirectoryStore, target: DirectoryStore) -> None:
+    arguments = ["sync", str(source.path), str(target.path)]
+    dry = CliRunner().invoke(wheelbuilder, [*arguments, "--dry-run"])
+    assert "candidate: commit none -> 4" in dry.output
+    assert "would be copied: files/" in dry.output
+    assert not target.path.exists()
+    assert "copied." in CliRunner().invoke(wheelbuilder, arguments).output
+    assert_same(source, target)
+    again = CliRunner().invoke(wheelbuilder, arguments)
+    assert "0 objects" in again.output
+    wrong = CliRunner().invoke(wheelbuilder, [*arguments, "--channel", "nope"])
+    assert isinstance(wrong.exception, ConfigurationError)

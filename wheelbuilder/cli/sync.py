@@ -1,0 +1,47 @@
+"""`wheelbuilder sync`: copy a mirror from one store to another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from wheelbuilder.cli.options import dry_run_option
+from wheelbuilder.cli.planning import bar
+from wheelbuilder.mirror.read import states_cache
+from wheelbuilder.mirror.stores import open_store
+from wheelbuilder.mirror.sync import copy, survey
+
+
+@click.command(name="sync")
+@click.argument("source", metavar="SRC")
+@click.argument("destination", metavar="DST")
+@click.option("--channel", "channels", multiple=True, help="Only this channel; may be repeated.")
+@dry_run_option
+def command(source: str, destination: str, channels: Sequence[str], dry_run: bool) -> int:
+    """Copy the mirror in SRC to DST, directories or s3://bucket/prefix: only what differs.
+
+    Nothing is deleted. An interrupted copy goes on where it was; DST is a good mirror at every moment.
+    """
+    there, here = open_store(source), open_store(destination)
+    copying = survey(there, here, channels)
+    for move in copying.moves:
+        if move.old != move.new.number:
+            click.echo(f"{move.channel}: commit {move.old or 'none'} -> {move.new.number}")
+    objects = (*copying.shared, *copying.history)
+    if dry_run:
+        for listed in objects:
+            click.echo(f"would be copied: {listed.key} ({listed.size} bytes)")
+        click.echo(f"{len(objects)} objects ({copying.size / 1e6:.1f} MB) would be copied.")
+        return 0
+    with bar() as shown:
+        task = shown.add_task("copying", total=copying.size)
+        copy(
+            there,
+            here,
+            copying,
+            progress=lambda done, total: shown.update(task, completed=done, total=total),
+            cache=states_cache(),
+        )
+    click.echo(f"{len(objects)} objects ({copying.size / 1e6:.1f} MB) copied.")
+    return 0

@@ -1,0 +1,172 @@
+"""Copy a mirror from one store to another: only what differs, in an order that may be cut off anywhere.
+
+First what pages refer to, then each channel's head, then its pages, made at the destination from the states,
+then the history and the snapshots.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wheelbuilder.errors import IntegrityError, UnreachableError
+from wheelbuilder.mirror.channels import Reference, channel_names, resolve
+from wheelbuilder.mirror.commits import Commit, head_bytes
+from wheelbuilder.mirror.layout import cache_control, check_channel, content_type, head_key
+from wheelbuilder.mirror.read import Head, read_commit, read_head
+from wheelbuilder.mirror.settle import complete, settle, write
+from wheelbuilder.mirror.snapshots import add, snapshots
+from wheelbuilder.mirror.store import Listed, Store, each
+from wheelbuilder.mirror.wheels import file_digest
+
+SHARED = ("files/", "states/", "sdists/", "logs/", "records/", "runs/")  # what pages and records refer to
+REPLACED = ("records/", "runs/")  # a newer one takes the place of an older one
+AT_ONCE = 64  # objects between two looks at the progress
+
+Progress = Callable[[int, int], None]  # bytes copied, bytes in all
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Move:
+    """What happens to a channel: the number of the destination's commit (0: none), and its next commit."""
+
+    channel: str
+    old: int
+    new: Commit = field(compare=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Copying:
+    """What a sync copies. shared: before the heads move; history: commits and snapshots' pages, after it."""
+
+    moves: tuple[Move, ...]
+    shared: tuple[Listed, ...]
+    history: tuple[Listed, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes to copy."""
+        return sum(listed.size for listed in (*self.shared, *self.history))
+
+
+def survey(source: Store, destination: Store, channels: Sequence[str] = ()) -> Copying:
+    """Return what differs; IntegrityError for a channel that went different ways in the two stores.
+
+    channels: only these; none given means all.
+    """
+    names = tuple(map(check_channel, channels)) or channel_names(source)
+    moves = tuple(
+        _move(source, destination, name) for name in names
+    )  # before the listings: these have it all
+    folders = [f"channels/{name}/{kind}/" for name in names for kind in ("commits", "snapshots")]
+    return Copying(
+        moves=moves,
+        shared=tuple(it for prefix in SHARED for it in _missing(source, destination, prefix)),
+        history=tuple(it for prefix in folders for it in _missing(source, destination, prefix)),
+    )
+
+
+def copy(
+    source: Store,
+    destination: Store,
+    copying: Copying,
+    *,
+    progress: Progress = lambda _done, _all: None,
+    cache: Path | None = None,
+) -> None:
+    """Carry out what was surveyed; may be repeated after an interruption, from a new survey."""
+    counted = _Counted(total=copying.size, progress=progress)
+    with destination.exclusive():
+        _copy_all(source, destination, copying.shared, counted)
+        destination.barrier()
+        for move in copying.moves:
+            _advance(destination, move, cache)
+        _copy_all(source, destination, copying.history, counted)
+        for move in copying.moves:
+            if taken := snapshots(source, move.channel):
+                add(destination, move.channel, taken)
+        destination.barrier()
+
+
+@dataclass(kw_only=True, slots=True)
+class _Counted:
+    total: int
+    progress: Progress
+    done: int = 0
+
+    def add(self, copied: Iterable[Listed]) -> None:
+        self.done += sum(listed.size for listed in copied)
+        self.progress(self.done, self.total)
+
+
+def _move(source: Store, destination: Store, channel: str) -> Move:
+    ours = resolve(source, Reference(channel=channel))
+    theirs = read_head(destination, channel).commit
+    behind = theirs.number <= ours.number
+    older, newer = (theirs, ours) if behind else (ours, theirs)
+    known = newer
+    if older.number != newer.number:  # a commit that was pruned since cannot be compared
+        known = read_commit(source if behind else destination, channel, older.number) or older
+    if known.digest != older.digest:
+        raise IntegrityError(
+            f"{channel} went different ways: commit {older.number} is not the same in {source.address}"
+            f" and {destination.address}.",
+            "Copy into another place, or name other channels with --channel.",
+        )
+    return Move(channel=channel, old=theirs.number, new=newer)
+
+
+def _missing(source: Store, destination: Store, prefix: str) -> Iterator[Listed]:
+    there = {listed.key: listed for listed in destination.list(prefix)}
+    for listed in sorted(source.list(prefix), key=lambda it: it.key):
+        held = there.get(listed.key)
+        newer = held is not None and prefix in REPLACED and listed.modified > held.modified
+        if held is None or held.size != listed.size or newer:
+            yield listed
+
+
+def _copy_all(source: Store, destination: Store, objects: Sequence[Listed], counted: _Counted) -> None:
+    with tempfile.TemporaryDirectory(prefix="wheelbuilder-sync-") as folder:
+        for start in range(0, len(objects), AT_ONCE):
+            batch = objects[start : start + AT_ONCE]
+            paths = [Path(folder, str(number)) for number in range(len(batch))]
+            each(lambda pair: _copy(source, destination, *pair), zip(batch, paths, strict=True))
+            counted.add(batch)
+
+
+def _copy(source: Store, destination: Store, listed: Listed, path: Path) -> None:
+    key = listed.key
+    if not source.download(key, path):
+        return  # pruned since: nothing that is kept refers to it
+    _check(source, key, path)
+    destination.put(key, path, content_type=content_type(key), cache_control=cache_control(key))
+    path.unlink()
+
+
+def _check(source: Store, key: str, path: Path) -> None:
+    """Compare a file with the digest in its key: what is damaged does not spread."""
+    parts = key.split("/")
+    wheel_or_sdist = parts[0] in ("files", "sdists") and not parts[-1].endswith((".metadata", ".provenance"))
+    named = parts[1] if wheel_or_sdist else parts[1].removesuffix(".json") if parts[0] == "states" else None
+    if named and file_digest(path) != named:
+        raise IntegrityError(
+            f"{key} of {source.address} does not have the digest that its name says.",
+            "Run 'wheelbuilder audit --deep --repair' on it, then copy again.",
+        )
+
+
+def _advance(destination: Store, move: Move, cache: Path | None) -> None:
+    head = settle(destination, move.channel, cache=cache)  # of an earlier copy that was cut off
+    if head.commit.digest == move.new.digest:
+        return
+    key = head_key(move.channel)
+    etag = None
+    if head.commit.number == move.old:
+        etag = write(destination, key, head_bytes(move.new), create=head.etag is None, etag=head.etag)
+    if etag is None:
+        raise UnreachableError(
+            f"{destination.address}: {move.channel} was written by another meanwhile.", "Copy again."
+        )
+    complete(destination, move.channel, Head(commit=move.new, etag=etag), head.commit, {}, cache=cache)

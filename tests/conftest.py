@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from s3_servers import FreshBucket, Server
 
 SETUPTOOLS = "80.9.0"
 
@@ -21,3 +28,32 @@ def setuptools_wheel(pytestconfig: pytest.Config) -> Path:
         argv += ["--disable-pip-version-check", "--dest", str(folder), f"setuptools=={SETUPTOOLS}"]
         subprocess.run(argv, check=True, timeout=300)
     return wheel
+
+
+@pytest.fixture(scope="session")
+def s3_servers() -> Iterator[Callable[[str], Server]]:
+    """Starts S3 servers by name, each once; skips where one is not installed."""
+    from s3_servers import missing, running
+
+    started: dict[str, Server] = {}
+    with ExitStack() as stack:
+
+        def start(name: str) -> Server:
+            if reason := missing(name):
+                if name in os.environ.get("REQUIRED_S3_SERVERS", "").split():
+                    pytest.fail(reason)
+                pytest.skip(reason)
+            if name not in started:
+                started[name] = stack.enter_context(running(name))
+            return started[name]
+
+        yield start
+
+
+@pytest.fixture
+def s3_bucket(s3_servers: Callable[[str], Server], monkeypatch: pytest.MonkeyPatch) -> FreshBucket:
+    """A fresh bucket of the default server; the environment of this process points to it."""
+    bucket = s3_servers("ministack").new_bucket()
+    for name, value in bucket.env.items():
+        monkeypatch.setenv(name, value)
+    return bucket

@@ -2,24 +2,31 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from s3_servers import SERVERS
 
 from wheelbuilder.errors import ConfigurationError, UnreachableError
 from wheelbuilder.mirror.directory import STALE, DirectoryStore
+from wheelbuilder.mirror.s3 import S3Store
 from wheelbuilder.mirror.store import HIDDEN, Store
 from wheelbuilder.mirror.stores import open_store
 
 # Every implementation of the protocol keeps the same contract: another one is one more row here.
-STORES: dict[str, Callable[[Path], Store]] = {"directory": lambda path: DirectoryStore(path / "store")}
+STORES = ("directory", *SERVERS)
 
 
-@pytest.fixture(params=sorted(STORES))
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return STORES[request.param](tmp_path)
+@pytest.fixture(
+    params=[pytest.param(name, marks=() if name == "directory" else pytest.mark.s3) for name in STORES]
+)
+def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    if request.param == "directory":
+        return DirectoryStore(tmp_path / "store")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    made: S3Store = request.getfixturevalue("s3_servers")(request.param).new_bucket().store("some/prefix")
+    return made
 
 
 def put(store: Store, key: str, data: bytes | Path, **conditions: object) -> str | None:
@@ -176,10 +183,6 @@ class TestDirectory:
 
 
 class TestOpen:
-    def test_a_bucket_is_not_yet(self) -> None:
-        with pytest.raises(ConfigurationError, match="not supported yet"):
-            open_store("s3://bucket/prefix")
-
     @pytest.mark.parametrize("address", ["", " ", "ftp://example.org/x", "a\0b"])
     def test_other_addresses_are_refused(self, address: str) -> None:
         with pytest.raises(ConfigurationError, match="not the address of a store"):

@@ -1,0 +1,150 @@
+"""A store in a bucket of S3-compatible object storage."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from functools import cached_property
+from pathlib import Path
+
+from wheelbuilder.mirror.lease import Lease, Terms
+from wheelbuilder.mirror.probe import Abilities, abilities
+from wheelbuilder.mirror.s3_client import Patience, Place
+from wheelbuilder.mirror.s3_large import PART, upload_large
+from wheelbuilder.mirror.s3_lease import BucketCell
+from wheelbuilder.mirror.s3_objects import Bucket, Condition
+from wheelbuilder.mirror.s3_payload import Payload, etag_of
+from wheelbuilder.mirror.store import Listed, Object, check_key
+
+LARGE = 64 << 20  # bytes from which a file is written in parts
+TURNS = 64
+
+
+class S3Store:
+    """Objects below s3://bucket/prefix. Conditional writes are the server's, or a lease stands in.
+
+    Everything written is durable when its request is answered, so there is nothing for `barrier` to do.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        patience: Patience | None = None,
+        terms: Terms | None = None,
+        large: int = LARGE,
+        part: int = PART,
+    ) -> None:
+        self.place = Place.parse(address)
+        self.bucket = Bucket(self.place, patience or Patience())
+        self.terms = terms or Terms()
+        self._large = large
+        self._part = part
+        self._guard = threading.Lock()
+        self._abilities: Abilities | None = None
+        self._turns = [threading.Lock() for _ in range(TURNS)]
+
+    @property
+    def address(self) -> str:
+        """The address as the user wrote it."""
+        return self.place.address
+
+    @property
+    def abilities(self) -> Abilities:
+        """What the server honours, found out before the first conditional write."""
+        with self._guard:
+            if self._abilities is None:
+                self._abilities = abilities(self.bucket)
+            return self._abilities
+
+    @cached_property
+    def lease(self) -> Lease:
+        """What stands in where the server does not arbitrate."""
+        return Lease(BucketCell(self.bucket, self.terms), self.terms, self.address)
+
+    def get(self, key: str) -> Object | None:
+        """Return what a key holds, or None."""
+        return self.bucket.get(check_key(key))
+
+    def exists(self, key: str) -> bool:
+        """Say whether a key holds anything."""
+        return self.bucket.head(check_key(key)) is not None
+
+    def download(self, key: str, path: Path) -> bool:
+        """Write what a key holds into a file; False if it holds nothing."""
+        return self.bucket.download(check_key(key), path)
+
+    def etag_of(self, data: bytes) -> str | None:
+        """Return the ETag of a key that holds these bytes, where the server's ETags are MD5 digests."""
+        return etag_of(data) if self.abilities.etag_is_md5 else None
+
+    def put(
+        self,
+        key: str,
+        data: bytes | Path,
+        *,
+        content_type: str,
+        cache_control: str,
+        if_match: str | None = None,
+        if_none_match: bool = False,
+    ) -> str | None:
+        """Write a key whole and return its ETag; None if the condition did not hold."""
+        check_key(key)
+        headers = {"ContentType": content_type, "CacheControl": cache_control}
+        payload = Payload.of(data)
+        if if_match is None and not if_none_match:
+            return self._write(key, payload, headers, {})
+        if self.abilities.conditional:
+            condition = {"IfNoneMatch": "*"} if if_none_match else self.abilities.matching(if_match or "")
+            return self._write(key, payload, headers, condition)
+        return self._write_alone(key, payload, headers, if_match)
+
+    def list(self, prefix: str = "") -> Iterator[Listed]:
+        """Yield every key that begins with `prefix`, in no stated order."""
+        return self.bucket.list(prefix)
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """Yield the names of the folders directly below a prefix that ends with "/"."""
+        return self.bucket.folders(prefix)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Remove keys; one that is not there is no error."""
+        self.bucket.delete(check_key(key) for key in keys)
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Have the lease, once it is needed, kept until the context is left.
+
+        It is taken by the first conditional write, on servers that do not arbitrate themselves: a run
+        that writes nothing neither probes nor waits.
+        """
+        return self.lease.kept()
+
+    def barrier(self) -> None:
+        """Do nothing: an answered request is durable."""
+
+    def _write(
+        self,
+        key: str,
+        payload: Payload,
+        headers: dict[str, str],
+        condition: Condition,
+        sure: Callable[[], None] | None = None,
+    ) -> str | None:
+        if isinstance(payload.source, Path) and payload.size > self._large:
+            return upload_large(self.bucket, key, payload, headers, condition, part=self._part, sure=sure)
+        answer = self.bucket.put(key, payload, headers, condition, sure=sure)
+        return self.bucket.written(key, payload, answer, conditional=bool(condition))
+
+    def _write_alone(
+        self, key: str, payload: Payload, headers: dict[str, str], if_match: str | None
+    ) -> str | None:
+        """Compare, then write, while the lease keeps other processes out and a lock our own threads."""
+        if if_match is None and payload.sha256.hex() in key:
+            # Whoever writes this key writes these bytes: there is no race to lose.
+            return None if self.bucket.head(key) else self._write(key, payload, headers, {})
+        with self.lease.held(), self._turns[hash(key) % TURNS]:
+            found = self.bucket.head(key)
+            if (found.etag if found else None) != if_match:
+                return None
+            return self._write(key, payload, headers, {}, self.lease.check)

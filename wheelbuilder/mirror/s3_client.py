@@ -1,0 +1,203 @@
+"""Requests to one bucket: the client, its patience, and what is known after the last attempt."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+from urllib.parse import urlsplit
+
+import boto3
+from botocore import exceptions as aws
+from botocore.config import Config
+
+from wheelbuilder import __version__
+from wheelbuilder.errors import ConfigurationError
+from wheelbuilder.mirror import s3_errors
+
+R = TypeVar("R")
+POOL = 16  # connections
+BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", re.ASCII)
+CONNECT_ATTEMPTS = 4  # where nobody listens, somebody waits for the message
+PAGE_ATTEMPTS = 2  # where a web server answers, too
+RANDOM = secrets.SystemRandom()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Patience:
+    """How long an answer is waited for. Times in seconds; the back-off doubles with each attempt."""
+
+    attempts: int = 8
+    back_off: float = 0.2
+    longest: float = 20.0  # no wait between two attempts is longer
+    connect: float = 10.0
+    read: float = 60.0  # between two bytes
+
+    def wait(self, attempt: int, asked: float = 0.0) -> float:
+        """Return the seconds between an attempt (from 1) and the next. asked: the server's Retry-After."""
+        usual: float = self.back_off * 2 ** (attempt - 1) * RANDOM.uniform(0.5, 1.5)
+        return min(self.longest, max(usual, asked))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """A bucket and what every key in it begins with: "" or "some/prefix/"."""
+
+    address: str
+    bucket: str
+    prefix: str
+
+    @classmethod
+    def parse(cls, address: str) -> Place:
+        """Read s3://bucket/prefix; raises ConfigurationError."""
+        bucket, _, prefix = address.removeprefix("s3://").partition("/")
+        prefix = prefix.rstrip("/")
+        odd = any(part in ("", ".", "..") for part in prefix.split("/")) and prefix
+        if not BUCKET.fullmatch(bucket) or odd or any(ord(char) < 32 or char in "\\?#" for char in prefix):
+            raise ConfigurationError(
+                f"{address!r} is not the address of a bucket.", "Write s3://bucket or s3://bucket/prefix."
+            )
+        return cls(address=address, bucket=bucket, prefix=f"{prefix}/" if prefix else "")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer(Generic[R]):
+    """What the last attempt gave: a value, or an error that the server sent and that does not heal.
+
+    doubtful: an earlier attempt of the same request may have taken place, unseen.
+    """
+
+    value: R | None = None
+    error: aws.ClientError | None = None
+    doubtful: bool = False
+
+
+class Requests:
+    """Sends requests to one place, again and again until they are answered or patience is over."""
+
+    def __init__(self, place: Place, patience: Patience) -> None:
+        self.place = place
+        self.patience = patience
+        self.client: Any = _connect(place, patience)
+        self.endpoint: str = self.client.meta.endpoint_url
+
+    def hurried(self, **times: Any) -> Requests:
+        """Return the same with another patience."""
+        return Requests(self.place, replace(self.patience, **times))
+
+    def where(self, key: str) -> dict[str, str]:
+        """Return the parameters that name an object."""
+        return {"Bucket": self.place.bucket, "Key": self.place.prefix + key}
+
+    def answer(
+        self, deed: str, send: Callable[[], R], *, sure: Callable[[], None] | None = None
+    ) -> Answer[R]:
+        """Send until there is an answer. sure: called before each attempt; raises where none may be made.
+
+        Errors: UnreachableError when patience is over, ConfigurationError without credentials.
+        """
+        doubtful = False
+        attempt = 0
+        while True:
+            attempt += 1
+            if sure:
+                sure()
+            try:
+                return Answer(value=send(), doubtful=doubtful)
+            except aws.ClientError as error:
+                if not s3_errors.heals(error) and not s3_errors.is_web_page(error):
+                    return Answer(error=error, doubtful=doubtful)
+                failure: Exception = error
+            except s3_errors.TRANSPORT as error:
+                failure = error
+            except aws.BotoCoreError as error:
+                raise self.explained(error, deed) from None
+            if attempt >= self._allowed(failure):
+                raise self.explained(failure, deed) from None
+            doubtful |= s3_errors.doubtful(failure)
+            time.sleep(self.patience.wait(attempt, _retry_after(failure)))
+
+    def value(self, deed: str, send: Callable[[], R], *, sure: Callable[[], None] | None = None) -> R:
+        """Send until there is an answer; an error that the server sent is raised for the user."""
+        answer = self.answer(deed, send, sure=sure)
+        if answer.error:
+            raise self.explained(answer.error, deed) from None
+        return answer.value  # type: ignore[return-value]
+
+    def explained(self, error: Exception, deed: str) -> Exception:
+        """Return the error for the user."""
+        return s3_errors.explain(error, self.place.address, self.endpoint, deed)
+
+    def _allowed(self, failure: Exception) -> int:
+        if not s3_errors.heals(failure):
+            return 1
+        if s3_errors.is_web_page(failure):
+            return min(PAGE_ATTEMPTS, self.patience.attempts)
+        if s3_errors.nobody_answered(failure):
+            return min(CONNECT_ATTEMPTS, self.patience.attempts)
+        return self.patience.attempts
+
+
+_making = threading.Lock()  # sessions of boto3 are not for several threads; clients are
+
+
+def _connect(place: Place, patience: Patience) -> Any:
+    try:
+        with _making:
+            return _client(boto3.session.Session(), patience)
+    except (aws.BotoCoreError, ValueError) as error:  # a profile, an endpoint or a region that cannot be
+        raise ConfigurationError(
+            f"The store {place.address} cannot be opened: {' '.join(str(error).split()).rstrip('.')}.",
+            "Check AWS_PROFILE, AWS_ENDPOINT_URL, AWS_DEFAULT_REGION and the AWS configuration file.",
+        ) from None
+
+
+def _client(session: Any, patience: Patience) -> Any:
+    region = session.region_name or os.environ.get("AWS_REGION")
+    options: dict[str, Any] = {"config": _config(patience), "region_name": region}
+    if os.environ.get("SSL_CERT_FILE") and not os.environ.get("AWS_CA_BUNDLE"):
+        options["verify"] = os.environ["SSL_CERT_FILE"]
+    client = session.client("s3", **options)
+    if not _is_amazon(client.meta.endpoint_url):  # whose bucket names are not host names
+        options["config"] = options["config"].merge(Config(s3={"addressing_style": "path"}))
+        client = session.client("s3", **(options | {"region_name": region or "us-east-1"}))
+    client.meta.events.register("before-call.s3.DeleteObjects", _add_md5)
+    return client
+
+
+def _config(patience: Patience) -> Config:
+    return Config(
+        retries={"mode": "standard", "total_max_attempts": 1},  # ours, so that we know what was in doubt
+        max_pool_connections=POOL,
+        connect_timeout=patience.connect,
+        read_timeout=patience.read,
+        request_checksum_calculation="when_required",  # OpenStack and Ceph refuse botocore's default
+        response_checksum_validation="when_required",
+        user_agent_extra=f"wheelbuilder/{__version__}",
+    )
+
+
+def _is_amazon(endpoint: str) -> bool:
+    host = urlsplit(endpoint).hostname or ""
+    return host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+
+
+def _add_md5(params: dict[str, Any], **_: Any) -> None:
+    """Give a request the header that older servers want of it, where botocore sends a newer one."""
+    digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
+    params["headers"]["Content-MD5"] = base64.b64encode(digest).decode()
+
+
+def _retry_after(failure: Exception) -> float:
+    if not isinstance(failure, aws.ClientError):
+        return 0.0
+    headers = failure.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    asked = str(headers.get("retry-after", ""))
+    return float(asked) if asked.isdecimal() else 0.0

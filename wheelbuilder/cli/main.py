@@ -24,6 +24,9 @@ COMMANDS = {
     "snapshot": ("snapshot", "Give a commit pages of its own, for builds that pin a URL."),
     "prune": ("prune", "Delete what no channel, kept commit or snapshot refers to."),
     "sync": ("sync", "Copy a mirror from one store to another: what differs."),
+    "yank": ("yank", "Let installers pass over wheels of ours (PEP 592)."),
+    "unyank": ("unyank", "Undo a yank."),
+    "remove": ("remove", "Take wheels of ours out of a channel."),
     "images": ("images", "List, build and prune root images."),
     "doctor": ("doctor", "Say what works on this machine, and what to do about the rest."),
 }

@@ -11,12 +11,14 @@ from rich.console import Console
 from rich.table import Table
 
 from wheelbuilder.mirror.advance import Author
+from wheelbuilder.mirror.layout import DEFAULT_CHANNEL
 
 WIDTH = 160  # columns where the output is no terminal: words are not to be cut
 
 store_option = click.option(
     "--store", "address", required=True, help="The mirror: a directory, or s3://bucket/prefix."
 )
+channel_option = click.option("--channel", default=DEFAULT_CHANNEL, show_default=True, help="The channel.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 

@@ -1,0 +1,29 @@
+"""`wheelbuilder unyank`: let installers take yanked files of ours again (PEP 592)."""
+
+from __future__ import annotations
+
+import click
+
+from wheelbuilder.cli.options import author, channel_option, store_option
+from wheelbuilder.mirror.care import check_reason, select, yank
+from wheelbuilder.mirror.read import states_cache
+from wheelbuilder.mirror.stores import open_store
+
+
+@click.command(name="unyank")
+@click.argument("pins", metavar="PIN...", nargs=-1, required=True)
+@store_option
+@channel_option
+@click.option("--reason", help="Why; kept in the commit.")
+def command(pins: tuple[str, ...], address: str, channel: str, reason: str | None) -> int:
+    """Undo `yank`. PIN is name==version, or the file name of one wheel."""
+    why = f": {check_reason(reason)}" if reason else ""
+    store = open_store(address)
+    selection = select(store, channel, pins, cache=states_cache())
+    words = f"unyanked {', '.join(map(str, selection.choices))}{why}"
+    done = yank(store, selection, None, author(words), cache=states_cache())
+    for file in selection.all:
+        click.echo(file.filename if file.yanked is not None else f"{file.filename} (was not yanked)")
+    changed = sum(file.yanked is not None for file in selection.all)
+    click.echo(f"Unyanked {changed} of {len(selection.all)} files of {channel}: commit {done.number}.")
+    return 0

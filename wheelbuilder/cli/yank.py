@@ -1,0 +1,33 @@
+"""`wheelbuilder yank`: let installers pass over files of ours (PEP 592)."""
+
+from __future__ import annotations
+
+import click
+
+from wheelbuilder.cli.options import author, channel_option, store_option
+from wheelbuilder.mirror.care import check_reason, select, yank
+from wheelbuilder.mirror.read import states_cache
+from wheelbuilder.mirror.stores import open_store
+
+
+@click.command(name="yank")
+@click.argument("pins", metavar="PIN...", nargs=-1, required=True)
+@store_option
+@channel_option
+@click.option("--reason", required=True, help="Why, in one line: installers print it.")
+def command(pins: tuple[str, ...], address: str, channel: str, reason: str) -> int:
+    """Yank files of ours: installers take them only for a pin that names their version.
+
+    PIN is name==version, or the file name of one wheel. Nothing is yanked if one of them names nothing.
+    """
+    reason = check_reason(reason)
+    store = open_store(address)
+    selection = select(store, channel, pins, cache=states_cache())
+    words = f"yanked {', '.join(map(str, selection.choices))}: {reason}"
+    done = yank(store, selection, reason, author(words), cache=states_cache())
+    for file in selection.all:
+        already = " (already, for the same reason)" if file.yanked == reason else ""
+        click.echo(f"{file.filename}{already}")
+    changed = sum(file.yanked != reason for file in selection.all)
+    click.echo(f"Yanked {changed} of {len(selection.all)} files of {channel}: commit {done.number}.")
+    return 0

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from operator import attrgetter
+from typing import NamedTuple
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -37,13 +38,27 @@ class Page:
     content_type: str
 
 
+class _Link(NamedTuple):
+    """A file as pages give it, from where they stand; what is None is left out."""
+
+    filename: str
+    url: str
+    sha256: str
+    requires_python: str | None
+    metadata: str | None  # digest; "" where it is not known
+    yanked: str | None
+    size: int | None
+    upload_time: str | None
+
+
 def project_pages(channel: str, state: ProjectState) -> tuple[Page, ...]:
     """Return the four pages of a project; a view without files of it has none, so that it answers 404."""
-    listed = {True: gap_files(state), False: whole_files(state)}
+    gap = _forms(state.name, gap_files(state))
+    whole = _forms(state.name, whole_files(state)) if _views_differ(state) else gap
     return tuple(
         Page(
             key=page_key(channel, view, state.name),
-            data=project_page(state, view) if listed[view.is_gap] else None,
+            data=(gap if view.is_gap else whole)[view.is_json],
             content_type=view.content_type,
         )
         for view in View
@@ -68,16 +83,8 @@ def root_pages(
 def project_page(state: ProjectState, view: View, depth: int = PROJECT_DEPTH) -> bytes:
     """Render one project's page of a view, to stand `depth` folders below the store's root."""
     files = gap_files(state) if view.is_gap else whole_files(state)
-    if view.is_json:
-        return _json(
-            {
-                "name": state.name,
-                "versions": [str(version) for version in versions(file.filename for file in files)],
-                "files": [_entry(file, depth) for file in files],
-            }
-        )
-    links = [(file.filename, _attributes(file, depth)) for file in files]
-    return _html("project.html", name=state.name, links=links)
+    render = _json_page if view.is_json else _html_page
+    return render(state.name, _links(files, depth))
 
 
 def root_page(names: Iterable[NormalizedName], *, json_page: bool) -> bytes:
@@ -99,39 +106,69 @@ def whole_files(state: ProjectState) -> tuple[IndexFile, ...]:
     return tuple(sorted((*state.upstream, *ours), key=attrgetter("filename")))
 
 
+def _views_differ(state: ProjectState) -> bool:
+    return bool(state.upstream) or any(file.retired is not None for file in state.files)
+
+
+def _forms(name: NormalizedName, files: Sequence[IndexFile]) -> tuple[bytes | None, bytes | None]:
+    """Return the HTML and the JSON page of these files; None where there are none."""
+    links = _links(files, PROJECT_DEPTH)
+    return (_html_page(name, links), _json_page(name, links)) if links else (None, None)
+
+
+def _html_page(name: NormalizedName, links: Sequence[_Link]) -> bytes:
+    return _html("project.html", name=name, links=links)
+
+
+def _json_page(name: NormalizedName, links: Sequence[_Link]) -> bytes:
+    return _json(
+        {
+            "name": name,
+            "versions": [str(version) for version in versions(link.filename for link in links)],
+            "files": [_entry(link) for link in links],
+        }
+    )
+
+
+def _links(files: Iterable[IndexFile], depth: int) -> list[_Link]:
+    return [
+        _Link(
+            file.filename,
+            _url(file, depth),
+            file.sha256,
+            file.requires_python or None,
+            file.metadata_sha256,
+            file.yanked,  # an empty reason stays: a valueless attribute is ignored by pip
+            file.size,
+            _upload_time(file),
+        )
+        for file in files
+    ]
+
+
 def _url(file: IndexFile, depth: int) -> str:
     if "://" in file.url:
         return quote(file.url.partition("#")[0], safe=URL_SAFE, errors="replace")
     return relative_url(file.url, depth)
 
 
-def _attributes(file: IndexFile, depth: int) -> dict[str, str | None]:
-    metadata = f"sha256={file.metadata_sha256}" if file.metadata_sha256 else "true"
-    metadata_or_none = None if file.metadata_sha256 is None else metadata
-    return {
-        "href": f"{_url(file, depth)}#sha256={file.sha256}",
-        "data-requires-python": file.requires_python or None,
-        "data-core-metadata": metadata_or_none,
-        "data-dist-info-metadata": metadata_or_none,  # the name before PEP 714, for older installers
-        "data-yanked": file.yanked,  # an empty reason stays: a valueless attribute is ignored by pip
-        "data-size": None if file.size is None else str(file.size),
-        "data-upload-time": _upload_time(file),
+def _entry(link: _Link) -> dict[str, object]:
+    values: dict[str, object] = {
+        "filename": link.filename,
+        "url": link.url,
+        "hashes": {"sha256": link.sha256},
     }
-
-
-def _entry(file: IndexFile, depth: int) -> dict[str, object]:
-    metadata = {"sha256": file.metadata_sha256} if file.metadata_sha256 else True
-    values: Mapping[str, object] = {
-        "filename": file.filename,
-        "url": _url(file, depth),
-        "hashes": {"sha256": file.sha256},
-        "requires-python": file.requires_python or None,
-        "core-metadata": None if file.metadata_sha256 is None else metadata,
-        "yanked": file.yanked if file.yanked != "" else True,
-        "size": file.size,
-        "upload-time": _upload_time(file),
-    }
-    return {name: value for name, value in values.items() if value is not None}
+    if link.requires_python is not None:
+        values["requires-python"] = link.requires_python
+    if link.metadata is not None:
+        values["core-metadata"] = {"sha256": link.metadata} if link.metadata else True
+    if link.yanked is not None:
+        values["yanked"] = link.yanked or True
+    if link.size is not None:
+        values["size"] = link.size
+    if link.upload_time is not None:
+        values["upload-time"] = link.upload_time
+    return values
 
 
 def _upload_time(file: IndexFile) -> str | None:

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+import itertools
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
+from operator import attrgetter
+from types import NoneType
+from typing import Generic, TypeVar
 
 from packaging.tags import Tag
 from packaging.utils import NormalizedName
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from wheelbuilder.errors import ConfigurationError, IntegrityError
 from wheelbuilder.inputs.tables import Table
 from wheelbuilder.mirror.documents import REPAIR, canonical, project_name, table
 from wheelbuilder.mirror.layout import blob_key
 from wheelbuilder.plan.files import IndexFile, parse_filename
+
+_FILENAME = attrgetter("filename")
+# Names that are sound beyond doubt: name, version, build tag, and tags that are identifiers.
+_PLAIN_WHEEL = re.compile(
+    r"(?:[A-Za-z0-9.]|_(?!_))+-([^-]+)(?:-[0-9][^-]*)?-[a-z]\w*(?:\.[a-z]\w*)*-\w+(?:\.\w+)*-\w+(?:\.\w+)*\.whl",
+    re.ASCII,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,6 +76,9 @@ class MirrorFile:
         )
 
 
+File = TypeVar("File", MirrorFile, IndexFile)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProjectState:
     """Everything a channel holds of one project; `upstream` are upstream's files of the pinned versions."""
@@ -74,6 +90,8 @@ class ProjectState:
     @property
     def served(self) -> tuple[MirrorFile, ...]:
         """Our files that pages list: one whose name upstream took later, with other bytes, steps back."""
+        if not self.upstream:
+            return self.files
         theirs = {file.filename: file.sha256 for file in self.upstream}
         return tuple(file for file in self.files if theirs.get(file.filename, file.sha256) == file.sha256)
 
@@ -87,8 +105,8 @@ class ProjectState:
         return canonical(
             {
                 "name": self.name,
-                "files": [_given(file) for file in sorted(self.files, key=lambda file: file.filename)],
-                "upstream": [_given(file) for file in sorted(self.upstream, key=lambda file: file.filename)],
+                "files": [_OURS.given(file) for file in sorted(self.files, key=_FILENAME)],
+                "upstream": [_THEIRS.given(file) for file in sorted(self.upstream, key=_FILENAME)],
             }
         )
 
@@ -99,8 +117,8 @@ class ProjectState:
         try:
             return cls(
                 name=project_name(values.get("name", str), where),
-                files=tuple(_mirror_file(entry) for entry in values.array("files")),
-                upstream=tuple(_index_file(entry) for entry in values.array("upstream")),
+                files=_OURS.read(values, "files"),
+                upstream=_THEIRS.read(values, "upstream"),
             )
         except ConfigurationError as error:
             raise IntegrityError(str(error), REPAIR) from None
@@ -113,37 +131,68 @@ def timestamp(moment: datetime) -> str:
 
 def versions(filenames: Iterable[str]) -> tuple[Version, ...]:
     """Return the versions that these files are of, oldest first."""
-    return tuple(sorted({parsed.version for parsed in map(parse_filename, filenames) if parsed}))
+    return tuple(sorted({version for version in map(_version, filenames) if version}))
 
 
-def _given(file: MirrorFile | IndexFile) -> dict[str, object]:
-    values = ((entry.name, getattr(file, entry.name)) for entry in dataclasses.fields(file))
-    return {name: value for name, value in values if value is not None}
+def _version(filename: str) -> Version | None:
+    plain = _PLAIN_WHEEL.fullmatch(filename)  # spares reading the tags, which takes ten times as long
+    if plain:
+        return _parsed_version(plain[1])
+    parsed = parse_filename(filename)
+    return parsed.version if parsed else None
 
 
-def _mirror_file(table: Table) -> MirrorFile:
-    return MirrorFile(
-        filename=table.get("filename", str),
-        sha256=table.get("sha256", str),
-        size=table.get("size", int),
-        metadata_sha256=table.get("metadata_sha256", str),
-        upload_time=table.get("upload_time", str),
-        requires_python=table.optional("requires_python", str),
-        build_key=table.optional("build_key", str),
-        target=table.optional("target", str),
-        yanked=table.optional("yanked", str),
-        retired=table.optional("retired", str),
-    )
+@lru_cache(maxsize=16384)
+def _parsed_version(text: str) -> Version | None:
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return None
 
 
-def _index_file(table: Table) -> IndexFile:
-    return IndexFile(
-        filename=table.get("filename", str),
-        url=table.get("url", str),
-        sha256=table.get("sha256", str),
-        size=table.optional("size", int),
-        requires_python=table.optional("requires_python", str),
-        upload_time=table.optional("upload_time", str),
-        yanked=table.optional("yanked", str),
-        metadata_sha256=table.optional("metadata_sha256", str),
-    )
+class _Form(Generic[File]):
+    """How the entries of one kind are read and written, as its dataclass says: strings, but for `size`."""
+
+    def __init__(self, kind: type[File]) -> None:
+        fields = dataclasses.fields(kind)
+        self._kind: Callable[..., File] = kind
+        self._names = tuple(field.name for field in fields)
+        self._required = frozenset(field.name for field in fields if field.default is dataclasses.MISSING)
+        # Every combination of types that a sound entry can have: one look says whether it is one.
+        self._sound = frozenset(itertools.product(*map(self._types, self._names)))
+
+    def read(self, values: Table, key: str) -> tuple[File, ...]:
+        """Read an array of entries; ConfigurationError names the key that is not what it should be."""
+        files = [self._quickly(entry) for entry in values.get(key, list, [])]
+        sound = tuple(file for file in files if file)
+        return sound if len(sound) == len(files) else tuple(map(self._carefully, values.array(key)))
+
+    def given(self, file: File) -> dict[str, object]:
+        """Return the values that a file has as an entry."""
+        return {name: value for name in self._names if (value := getattr(file, name)) is not None}
+
+    def _quickly(self, entry: object) -> File | None:
+        """Read an entry that is sound; None for one that has to be looked at key by key."""
+        if not isinstance(entry, dict) or None in entry.values():
+            return None
+        values = tuple(map(entry.get, self._names))
+        sound = tuple(map(type, values)) in self._sound
+        return self._kind(**dict(zip(self._names, values, strict=True))) if sound else None
+
+    def _carefully(self, entry: Table) -> File:
+        values = {
+            name: (entry.get if name in self._required else entry.optional)(name, _value_type(name))
+            for name in self._names
+        }
+        return self._kind(**values)
+
+    def _types(self, name: str) -> tuple[type, ...]:
+        return (_value_type(name),) if name in self._required else (_value_type(name), NoneType)
+
+
+def _value_type(name: str) -> type:
+    return int if name == "size" else str
+
+
+_OURS = _Form(MirrorFile)
+_THEIRS = _Form(IndexFile)

@@ -167,6 +167,32 @@ class TestPublish:
             put(store, wheel_change(built, "bar"))
         assert snapshot(store.path) == before
 
+    def test_what_changed_nothing_is_remembered_for_this_commit_only(
+        self, store: DirectoryStore, built: Path, tmp_path: Path
+    ) -> None:
+        theirs = Change(project=FOO, upstream=(upstream_file("foo-1.0-py3-none-any.whl"),))
+        changes = [theirs, wheel_change(built)]
+        again = partial(publish, store, "stable", changes, run="", now=NOW, cache=tmp_path / "cache")
+        first, second = again(), again()
+        states = list(tmp_path.glob("cache/states/*"))
+        for path in (*states, *store.path.glob("states/*")):
+            path.unlink()  # nobody reads them
+        assert again() == second
+        assert second.refused == first.refused != ()
+        put(store, wheel_change(built, "bar"))
+        with pytest.raises(IntegrityError, match="is missing"):
+            again()
+
+    def test_a_state_that_was_just_written_is_not_read(
+        self, store: DirectoryStore, built: Path, tmp_path: Path
+    ) -> None:
+        put(store, *(wheel_change(built, f"p{number}") for number in range(30)))
+        publish(store, "stable", [wheel_change(built, "p7", "2")], run="", now=NOW, cache=tmp_path / "cache")
+        counting = Interfering(store, 0, nothing_at_all)
+        change = wheel_change(built, "p7", "3")
+        publish(counting, "stable", [change], run="", now=NOW, cache=tmp_path / "cache")
+        assert len(counting.calls) <= 11, counting.calls
+
     def test_a_folder_where_a_page_belongs_is_an_error_not_a_loop(
         self, store: DirectoryStore, built: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

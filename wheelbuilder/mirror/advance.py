@@ -15,7 +15,7 @@ from wheelbuilder.errors import UnreachableError
 from wheelbuilder.mirror.commits import Commit, head_bytes, step_back
 from wheelbuilder.mirror.layout import head_key, state_key
 from wheelbuilder.mirror.marks import rescue
-from wheelbuilder.mirror.read import Head, read_head
+from wheelbuilder.mirror.read import Head, keep_states, read_head
 from wheelbuilder.mirror.settle import complete, is_settled, settle, write
 from wheelbuilder.mirror.states import timestamp
 from wheelbuilder.mirror.store import Store, each
@@ -66,6 +66,7 @@ def advance(
             commit = _successor(head.commit, wanted, author)
             steps = () if settled else (step_back(commit, head.commit), *head.unsettled)
             if etag := _publish(store, channel, head, head_bytes(commit, steps), wanted):
+                keep_states(cache, {name: wanted.states[name] for name in wanted.new})
                 won = Head(commit=commit, etag=etag, unsettled=steps)
                 return complete(store, channel, won, base.commit, wanted.states, cache=cache)
             time.sleep(random.uniform(0, min(LONGEST_PAUSE, 0.01 * 2 ** min(attempt, 10))))  # noqa: S311

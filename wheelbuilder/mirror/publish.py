@@ -16,6 +16,7 @@ from wheelbuilder.mirror.commits import Commit
 from wheelbuilder.mirror.documents import NORMALIZED, digest
 from wheelbuilder.mirror.layout import BLOB_TYPE, IMMUTABLE, SHA256, blob_keys, check_channel
 from wheelbuilder.mirror.marks import rescue
+from wheelbuilder.mirror.memo import Memo
 from wheelbuilder.mirror.merge import Edit, Merged, Refused, merge
 from wheelbuilder.mirror.read import Head, parse_state, state_bytes
 from wheelbuilder.mirror.states import MirrorFile, ProjectState, timestamp
@@ -66,8 +67,9 @@ def publish(
         _check(change)
         by_project[change.project] = _joined(by_project.get(change.project), change)
     edits = {name: partial(_edit, change, timestamp(now)) for name, change in by_project.items()}
-    supply = partial(_supply, store, {wheel.sha256: wheel for change in changes for wheel in change.wheels})
-    return amend(store, channel, edits, run=run, now=now, supply=supply, cache=cache)
+    supply = _Supply(store, {wheel.sha256: wheel for change in changes for wheel in change.wheels})
+    memo = Memo(cache, list(by_project.values())) if cache else None
+    return amend(store, channel, edits, run=run, now=now, supply=supply, memo=memo, cache=cache)
 
 
 def amend(
@@ -79,13 +81,15 @@ def amend(
     now: datetime,
     note: str = "",
     supply: Supply | None = None,
+    memo: Memo | None = None,
     cache: Path | None = None,
 ) -> Published:
     """Edit project states and publish the result as one commit; edits are applied again after a lost race.
 
     supply: called with the files that the commit adds, before anything refers to them. note: why, for people.
+    memo: what is remembered of the same edits.
     """
-    changing = _Amendment(store=store, edits=edits, supply=supply, cache=cache)
+    changing = _Amendment(store=store, edits=edits, supply=supply, memo=memo, cache=cache)
     author = Author(run=run, note=note, now=now)
     head = advance(store, check_channel(channel), changing.draft, author, cache=cache)
     return changing.published(head)
@@ -98,17 +102,25 @@ class _Amendment:
     store: Store
     edits: Mapping[NormalizedName, Edit]
     supply: Supply | None
+    memo: Memo | None
     cache: Path | None
-    merged: dict[NormalizedName, Merged] = field(default_factory=dict)
+    refused: tuple[Refused, ...] = ()
     changed: tuple[NormalizedName, ...] = ()
 
     def draft(self, commit: Commit) -> Draft | None:
         """Return what a commit would become; None if nothing changes."""
+        self.changed = ()
+        known = self.memo.recall(commit.digest) if self.memo else None
+        if known is not None:
+            self.refused = known
+            return None
         before, stored = self._states(commit)
-        self.merged = {name: edit(before[name]) for name, edit in self.edits.items()}
-        states = {name: merged.state for name, merged in sorted(self.merged.items())}
-        changed = {name: state for name, state in states.items() if state != before[name]}
+        merged = {name: edit(before[name]) for name, edit in sorted(self.edits.items())}
+        changed = {name: it.state for name, it in merged.items() if it.state != before[name]}
         self.changed = tuple(changed)
+        self.refused = tuple(refusal for it in merged.values() for refusal in it.refused)
+        if self.memo and not changed and commit.number:
+            self.memo.keep(commit.digest, self.refused)
         if self.supply and changed:
             self.supply(
                 [file for name in changed for file in changed[name].files if file not in before[name].files]
@@ -117,8 +129,9 @@ class _Amendment:
 
     def published(self, head: Head) -> Published:
         """Return what came of it."""
-        refused = tuple(refusal for name in sorted(self.merged) for refusal in self.merged[name].refused)
-        return Published(number=head.commit.number, commit=head.commit, changed=self.changed, refused=refused)
+        return Published(
+            number=head.commit.number, commit=head.commit, changed=self.changed, refused=self.refused
+        )
 
     def _states(self, commit: Commit) -> tuple[dict[NormalizedName, ProjectState], dict[str, bytes]]:
         held = {name: commit.projects[name] for name in sorted(self.edits) if name in commit.projects}
@@ -169,12 +182,23 @@ def _mirror_file(wheel: NewWheel, time: str) -> MirrorFile:
     )
 
 
-def _supply(store: Store, wheels: Mapping[str, NewWheel], files: Sequence[MirrorFile]) -> None:
-    while True:
-        put = each(lambda file: _put_blob(store, wheels[file.sha256], file.key), files)
-        there = [file.key for file, new in zip(files, put, strict=True) if not new]
-        if rescue(store, [key for blob in there for key in blob_keys(blob)]):
-            return
+class _Supply:
+    """Puts wheels into the store, each once, however often a lost race asks for it."""
+
+    def __init__(self, store: Store, wheels: Mapping[str, NewWheel]) -> None:
+        self._store = store
+        self._wheels = wheels
+        self._done: set[str] = set()
+
+    def __call__(self, files: Sequence[MirrorFile]) -> None:
+        """Put the wheels of these files; what is there already is kept from being pruned."""
+        todo = [file for file in files if file.key not in self._done]
+        while todo:
+            put = each(lambda file: _put_blob(self._store, self._wheels[file.sha256], file.key), todo)
+            there = [file.key for file, new in zip(todo, put, strict=True) if not new]
+            if rescue(self._store, [key for blob in there for key in blob_keys(blob)]):
+                break
+        self._done |= {file.key for file in todo}
 
 
 def _put_blob(store: Store, wheel: NewWheel, key: str) -> bool:

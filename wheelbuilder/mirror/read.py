@@ -113,7 +113,19 @@ def state_bytes(store: Store, digests: Iterable[str], *, cache: Path | None = No
     """Read states as they are stored, by digest; IntegrityError if one is missing or not what it says."""
     kept = DirectoryStore(cache) if cache else None
     wanted = list(dict.fromkeys(digests))
-    return dict(zip(wanted, each(lambda it: _state_bytes(store, kept, it), wanted), strict=True))
+    at_hand = {name: data for name in wanted if kept and (data := _from(kept, name)) is not None}
+    missing = [name for name in wanted if name not in at_hand]
+    read = dict(zip(missing, each(lambda name: _state_bytes(store, name), missing), strict=True))
+    keep_states(cache, read)
+    return {name: at_hand.get(name) or read[name] for name in wanted}
+
+
+def keep_states(cache: Path | None, states: Mapping[str, bytes]) -> None:
+    """Keep states that were just written, by digest, so that the next run need not read them."""
+    if cache:
+        kept = DirectoryStore(cache)
+        for name, data in states.items():
+            kept.put(state_key(name), data, content_type="", cache_control="", if_none_match=True)
 
 
 def parse_state(data: bytes, name: NormalizedName, wanted: str) -> ProjectState:
@@ -125,14 +137,16 @@ def parse_state(data: bytes, name: NormalizedName, wanted: str) -> ProjectState:
     return state
 
 
-def _state_bytes(store: Store, cache: Store | None, wanted: str) -> bytes:
-    key = state_key(wanted)
-    for source in (cache, store):
-        found = source.get(key) if source else None
-        if found and digest(found.data) == wanted:
-            if cache and source is store:
-                cache.put(key, found.data, content_type="", cache_control="", if_none_match=True)
-            return found.data
-    if found:
-        raise IntegrityError(f"{key} does not have the digest that its name says.", REPAIR)
-    raise IntegrityError(f"{key}, which a commit needs, is missing.", REPAIR)
+def _state_bytes(store: Store, wanted: str) -> bytes:
+    data = _from(store, wanted)
+    if data is None:
+        problem = (
+            "does not have the digest that its name says" if store.exists(state_key(wanted)) else "is missing"
+        )
+        raise IntegrityError(f"{state_key(wanted)}, which a commit needs, {problem}.", REPAIR)
+    return data
+
+
+def _from(store: Store, wanted: str) -> bytes | None:
+    found = store.get(state_key(wanted))
+    return found.data if found and digest(found.data) == wanted else None

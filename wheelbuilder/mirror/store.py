@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -14,6 +16,7 @@ from wheelbuilder.errors import ConfigurationError
 T = TypeVar("T")
 R = TypeVar("R")
 WORKERS = 8  # requests at a time
+QUICK = 0.002  # seconds: a store that takes longer is worth waiting for in several threads
 HIDDEN = ".wheelbuilder"  # what a store keeps for itself lies below this name: locks, temporary files
 
 
@@ -77,7 +80,7 @@ class Store(Protocol):
         """Yield every key that begins with `prefix`, in no stated order."""
 
     def folders(self, prefix: str) -> Iterator[str]:
-        """Yield the names of the folders directly below a prefix that ends with "/", without their contents."""
+        """Yield the names of the folders directly below a prefix that ends with "/", not their contents."""
 
     def delete(self, keys: Iterable[str]) -> None:
         """Remove keys; one that is not there is no error."""
@@ -102,9 +105,18 @@ def check_key(key: str) -> str:
 
 
 def each(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
-    """Apply a function that waits for the store to each item, several at a time, keeping the order."""
-    todo = list(items)
-    if len(todo) < 2:
-        return [function(item) for item in todo]
-    with ThreadPoolExecutor(min(WORKERS, len(todo))) as pool:
-        return list(pool.map(function, todo))
+    """Apply a function that may wait for the store to each item, several at a time, keeping the order.
+
+    One at a time as long as each is quick: where nothing waits, as in a directory, threads double the cost.
+    """
+    todo = deque(items)
+    done: list[R] = []
+    quick = True
+    while todo and (quick or len(todo) == 1):
+        started = time.monotonic()
+        done.append(function(todo.popleft()))
+        quick = time.monotonic() - started < QUICK
+    if todo:
+        with ThreadPoolExecutor(min(WORKERS, len(todo))) as pool:
+            done += pool.map(function, todo)
+    return done

@@ -69,7 +69,7 @@ def _broken(claim: dict[str, Any], wheel: Path, exclude: frozenset[str]) -> str:
 
 
 def _policy(policies: WheelPolicies, claim: dict[str, Any]) -> Policy:
-    """Return the policy that judges a claim: the first that is at least as new, as not every glibc has one."""
+    """Return the policy that judges a claim: the first as new or newer, since not every glibc has one."""
     if claim["libc"] == "musllinux":
         return policies.highest
     oldest_first = sorted((it for it in policies if it != policies.linux), reverse=True)

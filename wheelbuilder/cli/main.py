@@ -27,6 +27,7 @@ COMMANDS = {
     "yank": ("yank", "Let installers pass over wheels of ours (PEP 592)."),
     "unyank": ("unyank", "Undo a yank."),
     "remove": ("remove", "Take wheels of ours out of a channel."),
+    "retire": ("retire", "Withdraw what upstream has wheels for by now, and reinstate."),
     "images": ("images", "List, build and prune root images."),
     "doctor": ("doctor", "Say what works on this machine, and what to do about the rest."),
 }

@@ -28,6 +28,11 @@ def author(note: str) -> Author:
     return Author(run=f"by {_user()}", now=datetime.now(UTC), note=note)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 file`, `2 files`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def show(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print rows as a table on stdout."""
     table = Table(box=None, pad_edge=False)

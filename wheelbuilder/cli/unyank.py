@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from wheelbuilder.cli.options import author, channel_option, store_option
+from wheelbuilder.cli.options import author, channel_option, counted, store_option
 from wheelbuilder.mirror.care import check_reason, select, yank
 from wheelbuilder.mirror.read import states_cache
 from wheelbuilder.mirror.stores import open_store
@@ -25,5 +25,7 @@ def command(pins: tuple[str, ...], address: str, channel: str, reason: str | Non
     for file in selection.all:
         click.echo(file.filename if file.yanked is not None else f"{file.filename} (was not yanked)")
     changed = sum(file.yanked is not None for file in selection.all)
-    click.echo(f"Unyanked {changed} of {len(selection.all)} files of {channel}: commit {done.number}.")
+    click.echo(
+        f"Unyanked {changed} of {counted(len(selection.all), 'file')} of {channel}: commit {done.number}."
+    )
     return 0

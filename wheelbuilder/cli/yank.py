@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from wheelbuilder.cli.options import author, channel_option, store_option
+from wheelbuilder.cli.options import author, channel_option, counted, store_option
 from wheelbuilder.mirror.care import check_reason, select, yank
 from wheelbuilder.mirror.read import states_cache
 from wheelbuilder.mirror.stores import open_store
@@ -29,5 +29,7 @@ def command(pins: tuple[str, ...], address: str, channel: str, reason: str) -> i
         already = " (already, for the same reason)" if file.yanked == reason else ""
         click.echo(f"{file.filename}{already}")
     changed = sum(file.yanked != reason for file in selection.all)
-    click.echo(f"Yanked {changed} of {len(selection.all)} files of {channel}: commit {done.number}.")
+    click.echo(
+        f"Yanked {changed} of {counted(len(selection.all), 'file')} of {channel}: commit {done.number}."
+    )
     return 0

@@ -54,19 +54,23 @@ def publish(
     *,
     run: str,
     now: datetime,
+    note: str = "",
+    strict: bool = False,
     cache: Path | None = None,
 ) -> Published:
     """Add changes to a channel and complete its pages, those of a writer that died before included.
 
     Nothing new writes nothing. A file that is refused is in the result with the reason; IntegrityError if a
-    wheel's bytes are not what its digest says. cache: a folder that keeps states between runs.
+    wheel's bytes are not what its digest says. note: why, for people. strict: one refused file is an
+    IntegrityError, and nothing is published. cache: a folder that keeps states between runs.
     """
     check_channel(channel)
     by_project: dict[NormalizedName, Change] = {}
     for change in changes:
         _check(change)
         by_project[change.project] = _joined(by_project.get(change.project), change)
-    edits = {name: partial(_edit, change, timestamp(now)) for name, change in by_project.items()}
+    edit = _strict_edit if strict else _edit
+    edits = {name: partial(edit, change, timestamp(now)) for name, change in by_project.items()}
     supply = _Supply(store, {wheel.sha256: wheel for change in changes for wheel in change.wheels})
     memo = Memo(cache, list(by_project.values())) if cache else None
     return amend(store, channel, edits, run=run, now=now, supply=supply, memo=memo, cache=cache)
@@ -167,6 +171,13 @@ def _joined(first: Change | None, second: Change) -> Change:
 
 def _edit(change: Change, time: str, state: ProjectState) -> Merged:
     return merge(state, [_mirror_file(wheel, time) for wheel in change.wheels], change.upstream)
+
+
+def _strict_edit(change: Change, time: str, state: ProjectState) -> Merged:
+    merged = _edit(change, time, state)
+    for refused in merged.refused:
+        raise IntegrityError(f"{refused.filename}: {refused.reason}.", "Nothing was published.")
+    return merged
 
 
 def _mirror_file(wheel: NewWheel, time: str) -> MirrorFile:

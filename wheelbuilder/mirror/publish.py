@@ -73,7 +73,7 @@ def publish(
     edits = {name: partial(edit, change, timestamp(now)) for name, change in by_project.items()}
     supply = _Supply(store, {wheel.sha256: wheel for change in changes for wheel in change.wheels})
     memo = Memo(cache, list(by_project.values())) if cache else None
-    return amend(store, channel, edits, run=run, now=now, supply=supply, memo=memo, cache=cache)
+    return amend(store, channel, edits, run=run, now=now, note=note, supply=supply, memo=memo, cache=cache)
 
 
 def amend(

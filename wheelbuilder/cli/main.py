@@ -24,6 +24,7 @@ COMMANDS = {
     "snapshot": ("snapshot", "Give a commit pages of its own, for builds that pin a URL."),
     "prune": ("prune", "Delete what no channel, kept commit or snapshot refers to."),
     "sync": ("sync", "Copy a mirror from one store to another: what differs."),
+    "import": ("import_", "Check wheels that were built elsewhere and publish them."),
     "yank": ("yank", "Let installers pass over wheels of ours (PEP 592)."),
     "unyank": ("unyank", "Undo a yank."),
     "remove": ("remove", "Take wheels of ours out of a channel."),

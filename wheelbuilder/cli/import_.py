@@ -1,0 +1,122 @@
+"""`wheelbuilder import`: check wheels that were built elsewhere and publish them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from wheelbuilder.build.cache import cache_home
+from wheelbuilder.cli.options import author, counted, store_option
+from wheelbuilder.errors import ConfigurationError, IntegrityError
+from wheelbuilder.inputs.images import Catalogue, default_path
+from wheelbuilder.inputs.lists import RequirementsList, read_list
+from wheelbuilder.mirror.imports import Complaint, Terms, check, shadowing, take_over
+from wheelbuilder.mirror.layout import blob_key, check_channel
+from wheelbuilder.mirror.publish import Published
+from wheelbuilder.mirror.read import states_cache
+from wheelbuilder.mirror.stores import open_store
+from wheelbuilder.mirror.wheels import NewWheel
+from wheelbuilder.plan.upstream import UpstreamIndex
+
+HINT = "Build it again or repair it (`auditwheel repair`); one bad wheel keeps the others back too."
+
+
+@click.command(name="import")
+@click.argument(
+    "wheels", metavar="WHEEL...", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False)
+)
+@store_option
+@click.option("--channel", help="Where to publish. Default: the list's channel.")
+@click.option(
+    "--list", "list_path", type=click.Path(path_type=Path), help="The wheels are for targets of this list."
+)
+@click.option("--target", help="The wheels are for this target; kept with each file.")
+@click.option("--images", type=click.Path(path_type=Path), help="The image table.")
+@click.option(
+    "--upstream", help="The simple index whose file names must not be shadowed. Default: the list's."
+)
+@click.option("--no-upstream", is_flag=True, help="Do not ask upstream: for machines that cannot reach it.")
+def command(
+    wheels: tuple[Path, ...],
+    address: str,
+    channel: str | None,
+    list_path: Path | None,
+    target: str | None,
+    images: Path | None,
+    upstream: str | None,
+    no_upstream: bool,
+) -> int:
+    """Check wheels that were built elsewhere as ours are checked, and publish them as one commit.
+
+    All are checked first: structure, RECORD, METADATA, name, version, tags, native code, what that
+    needs against what the platform tag promises, and that upstream does not serve the same name with other
+    bytes. One that is refused keeps all of them back. They are not installed for a trial.
+    """
+    catalogue = Catalogue.read(images or default_path())
+    listed = read_list(list_path, catalogue) if list_path else None
+    where = _channel(channel, listed)
+    index = None if no_upstream else UpstreamIndex(_upstream(upstream, listed), cache_home() / "http")
+    store = open_store(address)
+    checked, complaints = check(wheels, _terms(catalogue, listed, target))
+    if not complaints and index:
+        complaints = shadowing(checked, index)
+    _refuse(complaints, len(wheels))
+    words = f"imported {', '.join(sorted(wheel.filename for wheel in checked))}"
+    done = take_over(store, where, checked, author(words), cache=states_cache())
+    _tell(checked, done, f"{where} of {store.address}")
+    return 0
+
+
+def _channel(channel: str | None, listed: RequirementsList | None) -> str:
+    if channel is None and listed is None:
+        raise ConfigurationError("Where are the wheels to be published?", "Give --channel, or a --list.")
+    return check_channel(channel or (listed.channel if listed else ""))
+
+
+def _upstream(upstream: str | None, listed: RequirementsList | None) -> str:
+    if upstream or listed:
+        return upstream or (listed.upstream if listed else "")
+    raise ConfigurationError(
+        "Which index's file names must not be shadowed?",
+        "Give --upstream or a --list; --no-upstream asks nobody.",
+    )
+
+
+def _terms(catalogue: Catalogue, listed: RequirementsList | None, target: str | None) -> Terms:
+    recipes = listed.recipes if listed else None
+    if target:
+        chosen = catalogue.target(target)
+        return Terms(
+            catalogue=catalogue,
+            targets=(chosen,),
+            whose=f"--target {chosen}",
+            chosen=chosen,
+            recipes=recipes,
+        )
+    if listed:
+        return Terms(
+            catalogue=catalogue, targets=listed.targets, whose=f"the list {listed.name}", recipes=recipes
+        )
+    every = tuple(target for family in catalogue.families.values() for target in family.targets)
+    return Terms(catalogue=catalogue, targets=every, whose="the image table")
+
+
+def _refuse(complaints: Sequence[Complaint], number: int) -> None:
+    if not complaints:
+        return
+    if number == 1:
+        raise IntegrityError(f"{complaints[0]}; nothing was published.", HINT)
+    for complaint in complaints:
+        click.echo(f"refused: {complaint}", err=True)
+    raise IntegrityError(
+        f"{len(complaints)} of {counted(number, 'wheel')} refused; nothing was published.", HINT
+    )
+
+
+def _tell(wheels: Sequence[NewWheel], done: Published, where: str) -> None:
+    for wheel in wheels:
+        click.echo(blob_key(wheel.sha256, wheel.filename))
+    what = f"Published {counted(len(wheels), 'wheel')} in" if done.changed else "Already published in"
+    click.echo(f"{what} {where}: commit {done.number}.")

@@ -1,0 +1,188 @@
+"""Take over wheels that were built elsewhere: the same checks as for ours, then the same publication.
+
+What a build has and an import has not is the trial installation. What an import asks in addition is
+whether the wheel keeps the promise of its platform tags: ours get them from the repair that looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import NormalizedName
+from packaging.version import Version
+
+from wheelbuilder.build import claims, wheelcheck
+from wheelbuilder.build.outcomes import StepFailedError
+from wheelbuilder.build.wheelcheck import WheelFacts
+from wheelbuilder.errors import IntegrityError
+from wheelbuilder.inputs.images import Catalogue
+from wheelbuilder.inputs.pins import Origin, Pin
+from wheelbuilder.inputs.recipes import Recipes
+from wheelbuilder.inputs.targets import Target
+from wheelbuilder.mirror.advance import Author
+from wheelbuilder.mirror.publish import Change, Published, publish
+from wheelbuilder.mirror.store import Store
+from wheelbuilder.mirror.wheels import NewWheel, read_wheel, wheel_name
+from wheelbuilder.plan.files import FileName, IndexFile, accepts
+from wheelbuilder.plan.upstream import UpstreamIndex
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Terms:
+    """What wheels are checked against.
+
+    targets: a wheel must serve one of them; whose: what they are those of, for messages. chosen: the
+    target that the operator names for every wheel. recipes: which libraries a wheel may leave to the system.
+    """
+
+    catalogue: Catalogue
+    targets: tuple[Target, ...]
+    whose: str
+    chosen: Target | None = None
+    recipes: Recipes | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Complaint:
+    """A wheel that is refused, and why: a sentence without its full stop."""
+
+    filename: str
+    problem: str
+
+    def __str__(self) -> str:
+        name = self.filename if self.filename.isprintable() else repr(self.filename)
+        return f"{name}: {self.problem}"
+
+
+def check(paths: Iterable[Path], terms: Terms) -> tuple[tuple[NewWheel, ...], tuple[Complaint, ...]]:
+    """Read and check wheels one after the other: those that are right, and what is wrong with the others."""
+    wheels: list[NewWheel] = []
+    complaints: list[Complaint] = []
+    for path in paths:
+        try:
+            wheels.append(_checked(path, terms))
+        except IntegrityError as error:
+            complaints.append(Complaint(filename=path.name, problem=_problem(error.message, path)))
+        except StepFailedError as error:
+            complaints.append(Complaint(filename=path.name, problem=_problem(error.summary, path)))
+    return tuple(wheels), tuple(complaints)
+
+
+def shadowing(wheels: Sequence[NewWheel], index: UpstreamIndex) -> tuple[Complaint, ...]:
+    """Ask upstream which of the wheels would shadow a file of its own: same name, other bytes."""
+    wanted: dict[NormalizedName, set[Version]] = {}
+    for wheel in wheels:
+        name = wheel_name(wheel.filename)
+        wanted.setdefault(name.project, set()).add(name.version)
+    upstream = index.files(wanted)
+    return tuple(_shadowing(wheels, upstream))
+
+
+def take_over(
+    store: Store, channel: str, wheels: Sequence[NewWheel], author: Author, *, cache: Path | None = None
+) -> Published:
+    """Publish checked wheels as one commit; IntegrityError, and nothing published, if one is refused."""
+    changes = [Change(project=wheel_name(wheel.filename).project, wheels=(wheel,)) for wheel in wheels]
+    done = publish(
+        store,
+        channel,
+        changes,
+        run=author.run,
+        now=author.now,
+        note=author.note,
+        strict=True,
+        cache=cache,
+    )
+    for refused in done.refused:
+        raise IntegrityError(f"{refused.filename}: {refused.reason}.", "Nothing was published.")
+    return done
+
+
+def _checked(path: Path, terms: Terms) -> NewWheel:
+    if path.is_symlink() or not path.is_file():
+        raise IntegrityError("it is not a regular file" if path.exists() else "there is no such file")
+    try:
+        name, wheel = wheel_name(path.name), read_wheel(path)
+        pin = _pin(path, name)
+        target = _target(wheel, terms)
+        facts = wheelcheck.check(path, pin, target, terms.catalogue.architecture(target), repaired=True)
+        for problem in _unreadable(facts):
+            raise IntegrityError(problem)
+        if not facts.pure:
+            exclude = terms.recipes.for_pin(pin).repair.exclude if terms.recipes else ()
+            claims.check(path, {tag.platform for tag in name.tags}, exclude)
+    except (ValueError, RuntimeError) as error:  # of what reads zip archives, METADATA and versions
+        raise IntegrityError(f"it cannot be read: {error}") from None
+    return replace(wheel, target=str(terms.chosen) if terms.chosen else None)
+
+
+def _target(wheel: NewWheel, terms: Terms) -> Target:
+    """Return the target to check a wheel as: with the newest libc, which accepts every older tag too."""
+    file = IndexFile(filename=wheel.filename, url="", sha256="", requires_python=wheel.requires_python)
+    fitting = [target for target in terms.targets if accepts(target, file)]
+    if not fitting:
+        asked = f" and Requires-Python {wheel.requires_python!r}" if wheel.requires_python else ""
+        raise IntegrityError(f"no target of {terms.whose} accepts its tags{asked}")
+    return max(fitting, key=lambda target: (target.libc, target.libc_version, target.python))
+
+
+def _pin(path: Path, name: FileName) -> Pin:
+    """Return what a wheel's own name says as what was asked for: METADATA must then agree."""
+    return Pin(
+        name=name.project,
+        raw_name=name.project,
+        version=name.version,
+        version_text=str(name.version),
+        marker=None,
+        origin=Origin(branch="import", file=path.name, line=1),
+        branches=("import",),
+        arbitrary=True,
+    )
+
+
+def _unreadable(facts: WheelFacts) -> Iterator[str]:
+    """Yield the fields of METADATA that some installers would refuse, and others pass over."""
+    requires_python = facts.requires_python
+    if requires_python is not None and not (requires_python.isprintable() and _is_specifier(requires_python)):
+        yield f"its Requires-Python {requires_python!r} is not a version specifier (PEP 440)"
+    for text in facts.requires_dist:
+        if not (text.isprintable() and _is_requirement(text)):
+            yield f"its Requires-Dist {text!r} is not a requirement (PEP 508)"
+
+
+def _is_specifier(text: str) -> bool:
+    try:
+        SpecifierSet(text)
+    except InvalidSpecifier:
+        return False
+    return True
+
+
+def _is_requirement(text: str) -> bool:
+    try:
+        Requirement(text)
+    except InvalidRequirement:
+        return False
+    return True
+
+
+def _shadowing(
+    wheels: Iterable[NewWheel], upstream: Mapping[NormalizedName, Sequence[IndexFile] | None]
+) -> Iterator[Complaint]:
+    for wheel in wheels:
+        for theirs in upstream.get(wheel_name(wheel.filename).project) or ():
+            if theirs.filename == wheel.filename and theirs.sha256 != wheel.sha256:
+                problem = "upstream serves this file name with other bytes; build it under a build tag"
+                yield Complaint(filename=wheel.filename, problem=problem)
+
+
+def _problem(message: str, path: Path) -> str:
+    """Return a message as one line that does not begin with the file's name: that comes before."""
+    line = " ".join(message.split())
+    for start in (f"{path.name}: ", f"{path.name} ", f"{path.name!r} ", f"{path} "):
+        line = line.removeprefix(start)
+    return line.rstrip(".")

@@ -11,13 +11,16 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO, TypeVar
 
 from wheelbuilder.errors import ConfigurationError, UnreachableError
 from wheelbuilder.mirror.store import HIDDEN, Listed, Object, check_key
 
+T = TypeVar("T")
 STALE = 86400.0  # seconds after which a temporary file belongs to a writer that died
 MANY = 64  # files from which on one call that writes back the whole file system is quicker than one each
 
@@ -80,14 +83,13 @@ class DirectoryStore:
         with self._reporting(key):
             if if_none_match and target.exists():
                 return None  # spares the copy; the link below decides
-            with self._temporary(target, data) as (temporary, etag):
+            with self._temporary(data) as (temporary, etag):
                 if if_none_match:
-                    written = _link(temporary, target)
+                    written = _into(target, partial(_link, temporary))
                 elif if_match is not None:
                     written = self._replace_if(temporary, target, key, if_match)
                 else:
-                    temporary.replace(target)
-                    written = True
+                    written = bool(_into(target, temporary.replace))
         if written:
             with self._guard:
                 self._unsynced.add(target)
@@ -137,14 +139,12 @@ class DirectoryStore:
         return self.path / check_key(key)
 
     @contextmanager
-    def _temporary(self, target: Path, data: bytes | Path) -> Iterator[tuple[Path, str]]:
+    def _temporary(self, data: bytes | Path) -> Iterator[tuple[Path, str]]:
         """Write the bytes beside the store's objects, under a name that nobody reads."""
-        if not self._hidden.is_dir():
-            self._hidden.mkdir(parents=True, exist_ok=True)
         temporary = self._hidden / f"{os.getpid()}-{secrets.token_hex(8)}"
         try:
-            etag = _write(temporary, data)
-            target.parent.mkdir(parents=True, exist_ok=True)
+            with _into(temporary, _created) as sink:
+                etag = _copy(data, sink)
             yield temporary, etag
         finally:
             temporary.unlink(missing_ok=True)
@@ -190,12 +190,24 @@ class DirectoryStore:
             ) from error
 
 
-def _write(path: Path, data: bytes | Path) -> str:
+def _into(path: Path, write: Callable[[Path], T]) -> T:
+    """Do what puts something at a path, making its folder where that is what it takes."""
+    try:
+        return write(path)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return write(path)
+
+
+def _created(path: Path) -> BinaryIO:
+    return path.open("xb")
+
+
+def _copy(data: bytes | Path, sink: BinaryIO) -> str:
     digest = hashlib.sha256()
-    with path.open("xb") as sink:
-        for block in [data] if isinstance(data, bytes) else _blocks(data):
-            digest.update(block)
-            sink.write(block)
+    for block in [data] if isinstance(data, bytes) else _blocks(data):
+        digest.update(block)
+        sink.write(block)
     return digest.hexdigest()
 
 

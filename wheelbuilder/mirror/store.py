@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -16,8 +17,10 @@ from wheelbuilder.errors import ConfigurationError
 T = TypeVar("T")
 R = TypeVar("R")
 WORKERS = 8  # requests at a time
-QUICK = 0.002  # seconds: a store that takes longer is worth waiting for in several threads
+QUICK = 0.005  # seconds: a store that takes longer is worth waiting for in several threads
+NEVER_IN_KEYS = re.compile(r"[\x00-\x1f\\]")
 HIDDEN = ".wheelbuilder"  # what a store keeps for itself lies below this name: locks, temporary files
+NO_PARTS = frozenset({"", ".", "..", HIDDEN})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,9 +100,7 @@ class Store(Protocol):
 
 def check_key(key: str) -> str:
     """Return the key, or raise ConfigurationError where it would leave the store or name no object."""
-    parts = key.split("/")
-    bad = any(part in ("", ".", "..", HIDDEN) for part in parts)
-    if bad or "\\" in key or any(ord(char) < 32 for char in key):
+    if NEVER_IN_KEYS.search(key) or not NO_PARTS.isdisjoint(key.split("/")):
         raise ConfigurationError(f"{key!r} cannot be a key of a store.", "This is a bug: please report it.")
     return key
 

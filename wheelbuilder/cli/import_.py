@@ -11,7 +11,7 @@ from wheelbuilder.build.cache import cache_home
 from wheelbuilder.cli.options import author, counted, store_option
 from wheelbuilder.errors import ConfigurationError, IntegrityError
 from wheelbuilder.inputs.images import Catalogue, default_path
-from wheelbuilder.inputs.lists import RequirementsList, read_list
+from wheelbuilder.inputs.lists import RequirementsList, default_upstream, read_list
 from wheelbuilder.mirror.imports import Complaint, Terms, check, shadowing, take_over
 from wheelbuilder.mirror.layout import blob_key, check_channel
 from wheelbuilder.mirror.publish import Published
@@ -57,7 +57,8 @@ def command(
     catalogue = Catalogue.read(images or default_path())
     listed = read_list(list_path, catalogue) if list_path else None
     where = _channel(channel, listed)
-    index = None if no_upstream else UpstreamIndex(_upstream(upstream, listed), cache_home() / "http")
+    asked = upstream or (listed.upstream if listed else default_upstream())
+    index = None if no_upstream else UpstreamIndex(asked, cache_home() / "http")
     store = open_store(address)
     checked, complaints = check(wheels, _terms(catalogue, listed, target))
     if not complaints and index:
@@ -73,15 +74,6 @@ def _channel(channel: str | None, listed: RequirementsList | None) -> str:
     if channel is None and listed is None:
         raise ConfigurationError("Where are the wheels to be published?", "Give --channel, or a --list.")
     return check_channel(channel or (listed.channel if listed else ""))
-
-
-def _upstream(upstream: str | None, listed: RequirementsList | None) -> str:
-    if upstream or listed:
-        return upstream or (listed.upstream if listed else "")
-    raise ConfigurationError(
-        "Which index's file names must not be shadowed?",
-        "Give --upstream or a --list; --no-upstream asks nobody.",
-    )
 
 
 def _terms(catalogue: Catalogue, listed: RequirementsList | None, target: str | None) -> Terms:

@@ -67,7 +67,8 @@ def read_list(
     return read
 
 
-def _default_upstream() -> str:
+def default_upstream() -> str:
+    """Return the index that a list names if it names none."""
     # Imported where it is needed: pypi_simple brings an HTML parser and a validator, a tenth of a plan.
     from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
@@ -82,7 +83,7 @@ def _channel(table: Table, name: str) -> str:
 
 
 def _upstream(table: Table) -> str:
-    url = table.optional("upstream", str) or _default_upstream()
+    url = table.optional("upstream", str) or default_upstream()
     if not is_address(url):
         raise table.error(
             "upstream", f"= {url!r} is not an address", "Write https://index.example.org/simple/."

@@ -18,7 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from packaging.utils import NormalizedName
 
 from wheelbuilder.mirror.layout import View, page_key, relative_url
-from wheelbuilder.mirror.states import ProjectState, versions
+from wheelbuilder.mirror.states import MirrorFile, ProjectState, versions
 from wheelbuilder.plan.files import IndexFile
 
 API_VERSION = "1.4"
@@ -53,15 +53,9 @@ class _Link(NamedTuple):
 
 def project_pages(channel: str, state: ProjectState) -> tuple[Page, ...]:
     """Return the four pages of a project; a view without files of it has none, so that it answers 404."""
-    gap = _forms(state.name, gap_files(state))
-    whole = _forms(state.name, whole_files(state)) if _views_differ(state) else gap
     return tuple(
-        Page(
-            key=page_key(channel, view, state.name),
-            data=(gap if view.is_gap else whole)[view.is_json],
-            content_type=view.content_type,
-        )
-        for view in View
+        Page(key=page_key(channel, view, state.name), data=data, content_type=view.content_type)
+        for view, data in project_views(state).items()
     )
 
 
@@ -87,6 +81,13 @@ def project_page(state: ProjectState, view: View, depth: int = PROJECT_DEPTH) ->
     return render(state.name, _links(files, depth))
 
 
+def project_views(state: ProjectState, depth: int = PROJECT_DEPTH) -> dict[View, bytes | None]:
+    """Render a project's page of each view, as `project_page` does; None for a view without files of it."""
+    gap = _forms(state.name, gap_files(state), depth)
+    whole = _forms(state.name, whole_files(state), depth) if _views_differ(state) else gap
+    return {view: (gap if view.is_gap else whole)[view.is_json] for view in View}
+
+
 def root_page(names: Iterable[NormalizedName], *, json_page: bool) -> bytes:
     """Render the page that lists a view's projects."""
     if json_page:
@@ -94,15 +95,15 @@ def root_page(names: Iterable[NormalizedName], *, json_page: bool) -> bytes:
     return _html("root.html", names=list(names))
 
 
-def gap_files(state: ProjectState) -> tuple[IndexFile, ...]:
+def gap_files(state: ProjectState) -> tuple[MirrorFile, ...]:
     """Return the files of the gap view: ours, without those that shadow upstream's and the retired ones."""
-    return tuple(file.as_index_file() for file in sorted(state.in_gap, key=attrgetter("filename")))
+    return tuple(sorted(state.in_gap, key=attrgetter("filename")))
 
 
-def whole_files(state: ProjectState) -> tuple[IndexFile, ...]:
+def whole_files(state: ProjectState) -> tuple[MirrorFile | IndexFile, ...]:
     """Return the files of the whole view: upstream's, and ours under names that upstream does not serve."""
     theirs = {file.filename for file in state.upstream}
-    ours = (file.as_index_file() for file in state.served if file.filename not in theirs)
+    ours = (file for file in state.served if file.filename not in theirs)
     return tuple(sorted((*state.upstream, *ours), key=attrgetter("filename")))
 
 
@@ -110,9 +111,11 @@ def _views_differ(state: ProjectState) -> bool:
     return bool(state.upstream) or any(file.retired is not None for file in state.files)
 
 
-def _forms(name: NormalizedName, files: Sequence[IndexFile]) -> tuple[bytes | None, bytes | None]:
+def _forms(
+    name: NormalizedName, files: Iterable[MirrorFile | IndexFile], depth: int
+) -> tuple[bytes | None, bytes | None]:
     """Return the HTML and the JSON page of these files; None where there are none."""
-    links = _links(files, PROJECT_DEPTH)
+    links = _links(files, depth)
     return (_html_page(name, links), _json_page(name, links)) if links else (None, None)
 
 
@@ -130,7 +133,7 @@ def _json_page(name: NormalizedName, links: Sequence[_Link]) -> bytes:
     )
 
 
-def _links(files: Iterable[IndexFile], depth: int) -> list[_Link]:
+def _links(files: Iterable[MirrorFile | IndexFile], depth: int) -> list[_Link]:
     return [
         _Link(
             file.filename,
@@ -146,7 +149,9 @@ def _links(files: Iterable[IndexFile], depth: int) -> list[_Link]:
     ]
 
 
-def _url(file: IndexFile, depth: int) -> str:
+def _url(file: MirrorFile | IndexFile, depth: int) -> str:
+    if isinstance(file, MirrorFile):
+        return relative_url(file.key, depth)
     if "://" in file.url:
         return quote(file.url.partition("#")[0], safe=URL_SAFE, errors="replace")
     return relative_url(file.url, depth)
@@ -171,7 +176,7 @@ def _entry(link: _Link) -> dict[str, object]:
     return values
 
 
-def _upload_time(file: IndexFile) -> str | None:
+def _upload_time(file: MirrorFile | IndexFile) -> str | None:
     return file.upload_time if file.upload_time and UPLOAD_TIME.fullmatch(file.upload_time) else None
 
 

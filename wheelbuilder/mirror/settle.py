@@ -169,12 +169,13 @@ def _batch(work: _Work, head: Head, names: Sequence[str], *, look: bool) -> Head
             return _batch(work, head, names, look=True)
     new = _rendered(work, names, head.commit)
     todo = [page for pages in new.values() for page in pages]
-    right = dict(zip(todo, each(lambda page: _replace(work.store, page, seen), todo), strict=True))
+    replaced = each(lambda page: _replace(work.store, page, seen), todo)
+    right = {page.key for page, done in zip(todo, replaced, strict=True) if done}
     for name, pages in new.items():
         listed = {page.key for page in pages if page.data is not None}
         work.doomed -= listed
         work.doomed |= {page.key for page in pages if page.key not in listed and seen[page.key]}
-        if all(right[page] for page in pages):
+        if all(page.key in right for page in pages):
             work.done[name] = shape(head.commit, name)
     return head
 

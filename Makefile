@@ -1,6 +1,7 @@
 # Every target first does what set-up is missing; nothing is done twice.
 #   make demo    the main job on the demo list, published into $(STORE)
 #   make test    all tests
+#   make test-s3-all  the store's tests on every object storage server: also installs Swift and Ceph
 #   make check   before every commit: lint, types, unit tests (under a minute)
 #   make images ARCHS='x86_64 aarch64' [FAMILIES='bookworm trixie']
 #   make upload-images ARCHS='x86_64 aarch64' REGISTRY=registry.example.org/wheels [ENGINE=podman|docker]
@@ -10,6 +11,7 @@ ARCHS ?= x86_64 aarch64
 FAMILIES ?= bookworm
 REGISTRY ?=
 ENGINE ?=
+S3_SERVERS ?= ministack swift radosgw
 # The first Python that is new enough. Override: make demo PYTHON=/path/to/python3.12
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.14 /usr/bin/python3; do \
 	if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
@@ -21,7 +23,7 @@ INSTALLED := $(VENV)/.installed
 CHOSEN = $(strip $(foreach arch,$(ARCHS),--arch $(arch)) $(foreach family,$(FAMILIES),--family $(family)) \
 	$(if $(ENGINE),--engine $(ENGINE)))
 
-.PHONY: demo test check images upload-images setup setup-tests python clean clean-demo clean-images
+.PHONY: demo test test-s3-all check images upload-images setup setup-tests setup-s3 python clean clean-demo clean-images
 
 demo: setup $(INSTALLED)
 	$(BIN)/wheelbuilder run requirements-lists/demo.toml --store $(STORE)
@@ -29,11 +31,14 @@ demo: setup $(INSTALLED)
 test: setup-tests $(INSTALLED)
 	$(BIN)/pytest
 
+test-s3-all: setup-s3 $(INSTALLED)
+	S3_SERVERS="$(S3_SERVERS)" $(BIN)/pytest -m s3
+
 check: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest --numprocesses auto -m "not engine and not network and not integration"
+	$(BIN)/pytest --numprocesses auto -m "not engine and not network and not integration and not s3"
 
 images: setup $(INSTALLED)
 	$(BIN)/wheelbuilder images build $(CHOSEN)
@@ -48,6 +53,9 @@ setup:
 
 setup-tests:
 	@sh containers/setup.sh test
+
+setup-s3:
+	@sh containers/setup.sh s3
 
 python: $(INSTALLED)
 

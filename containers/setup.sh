@@ -1,12 +1,13 @@
 #!/bin/sh
 # Prepare this machine: container engine, archive tools, emulators. Does only what is missing.
-# usage: setup.sh run|test    (test: also what only the tests need)
+# usage: setup.sh run|test|s3    (test: also what only the tests need; s3: also every object storage server)
 set -eu
 
 purpose=${1:-run}
 # podman's own choice of run-time refuses some hosts, so runc too; netavark and uidmap it only recommends.
 packages="podman runc netavark uidmap mmdebstrap debian-archive-keyring qemu-user-static binfmt-support python3-venv patch"
-[ "$purpose" = test ] && packages="$packages docker-registry gcc libc6-dev"
+[ "$purpose" = run ] || packages="$packages docker-registry gcc libc6-dev memcached"
+[ "$purpose" = s3 ] && packages="$packages ceph-mon ceph-mgr ceph-osd radosgw"
 emulated="aarch64 arm ppc64le riscv64 s390x"
 binfmt=/proc/sys/fs/binfmt_misc
 

@@ -14,13 +14,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from wheelbuilder.mirror.s3 import S3Store
 
@@ -63,6 +64,19 @@ class Server:
             region_name="us-east-1",
             config=Config(s3={"addressing_style": "path"}, request_checksum_calculation="when_required"),
         )
+
+    def await_buckets(self) -> None:
+        """Wait until a bucket can be made: some servers answer before all of their parts do."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self.client().create_bucket(Bucket="first")
+            except (BotoCoreError, ClientError) as error:
+                if time.monotonic() > end:
+                    raise AssertionError(self.log.read_text(errors="replace")[-2000:]) from error
+                time.sleep(0.1)
+            else:
+                return
 
     def new_bucket(self) -> FreshBucket:
         """Make a bucket that nobody else uses."""
@@ -169,6 +183,13 @@ def process(
             started.wait()
 
 
+def run(argv: list[str], **options: Any) -> str:
+    """Run a program of a server's to its end; what it prints."""
+    done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=PATIENCE, **options)
+    assert done.returncode == 0, f"{argv}: {done.stdout}{done.stderr}"
+    return str(done.stdout)
+
+
 def free_port() -> int:
     """Return a port of loopback that nobody listens on."""
     with socket.socket() as probe:
@@ -248,6 +269,21 @@ def open_by_policy(server: Server, bucket: str) -> str:
     return f"{server.endpoint}/{bucket}"
 
 
-NEEDS: dict[str, tuple[str, ...]] = {"ministack": ("ministack",), "moto": ("moto_server",)}
-STARTS: dict[str, Callable[[Path], Any]] = {"ministack": ministack, "moto": moto}
-SERVERS = tuple(sorted(STARTS))
+def _swift(folder: Path) -> AbstractContextManager[Server]:
+    from s3_swift import swift
+
+    return swift(folder)
+
+
+NEEDS: dict[str, tuple[str, ...]] = {
+    "ministack": ("ministack",),
+    "moto": ("moto_server",),
+    "swift": ("swift-proxy-server", "swift-ring-builder", "memcached"),
+}
+STARTS: dict[str, Callable[[Path], AbstractContextManager[Server]]] = {
+    "ministack": ministack,
+    "moto": moto,
+    "swift": _swift,
+}
+# Which of them the tests run on: those that start within seconds, or as the environment says.
+SERVERS = tuple(os.environ.get("S3_SERVERS", "ministack swift").split())

@@ -82,15 +82,16 @@ class Answer(Generic[R]):
 class Requests:
     """Sends requests to one place, again and again until they are answered or patience is over."""
 
-    def __init__(self, place: Place, patience: Patience) -> None:
+    def __init__(self, place: Place, patience: Patience, like: Requests | None = None) -> None:
         self.place = place
         self.patience = patience
-        self.client: Any = _connect(place, patience)
+        self._session: Any = like._session if like else boto3.session.Session()
+        self.client: Any = _connect(self._session, place, patience, like.endpoint if like else None)
         self.endpoint: str = self.client.meta.endpoint_url
 
     def hurried(self, **times: Any) -> Requests:
-        """Return the same with another patience."""
-        return Requests(self.place, replace(self.patience, **times))
+        """Return the same with another patience, and connections of its own."""
+        return Requests(self.place, replace(self.patience, **times), like=self)
 
     def where(self, key: str) -> dict[str, str]:
         """Return the parameters that name an object."""
@@ -148,10 +149,10 @@ class Requests:
 _making = threading.Lock()  # sessions of boto3 are not for several threads; clients are
 
 
-def _connect(place: Place, patience: Patience) -> Any:
+def _connect(session: Any, place: Place, patience: Patience, endpoint: str | None) -> Any:
     try:
         with _making:
-            return _client(boto3.session.Session(), patience)
+            return _client(session, patience, endpoint)
     except (aws.BotoCoreError, ValueError) as error:  # a profile, an endpoint or a region that cannot be
         raise ConfigurationError(
             f"The store {place.address} cannot be opened: {' '.join(str(error).split()).rstrip('.')}.",
@@ -159,9 +160,9 @@ def _connect(place: Place, patience: Patience) -> Any:
         ) from None
 
 
-def _client(session: Any, patience: Patience) -> Any:
+def _client(session: Any, patience: Patience, endpoint: str | None) -> Any:
     region = session.region_name or os.environ.get("AWS_REGION")
-    options: dict[str, Any] = {"config": _config(patience), "region_name": region}
+    options: dict[str, Any] = {"config": _config(patience), "region_name": region, "endpoint_url": endpoint}
     if os.environ.get("SSL_CERT_FILE") and not os.environ.get("AWS_CA_BUNDLE"):
         options["verify"] = os.environ["SSL_CERT_FILE"]
     client = session.client("s3", **options)

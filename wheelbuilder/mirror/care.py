@@ -26,7 +26,7 @@ from wheelbuilder.mirror.store import Store
 from wheelbuilder.mirror.wheels import WHEEL_NAME
 from wheelbuilder.plan.files import parse_filename
 
-PIN = re.compile(r"(?P<name>[^=]+)={2,3}(?P<version>[^=]+)")
+PIN = re.compile(r"(?P<name>[^=\s]+)={2,3}(?P<version>[^=\s]+)")
 LONGEST_REASON = 500  # characters: it stands in every line of a page
 MOST_NAMED = 8  # of what a hint lists
 
@@ -54,7 +54,7 @@ class Choice:
                 raise ConfigurationError(f"{text!r} is not the name of a wheel.", "Write it without folders.")
             return cls(project=parsed.project, version=parsed.version, filename=text)
         match = PIN.fullmatch(text)
-        name = canonicalize_name(match["name"].strip()) if match else NormalizedName("")
+        name = canonicalize_name(match["name"]) if match else NormalizedName("")
         version = _version(match["version"]) if match else None
         if version is None or not NORMALIZED.fullmatch(name):
             raise ConfigurationError(
@@ -66,7 +66,8 @@ class Choice:
         """Say whether it names a file."""
         if self.filename:
             return file.filename == self.filename
-        return versions([file.filename]) == (self.version,)
+        parsed = parse_filename(file.filename)
+        return parsed is not None and (parsed.project, parsed.version) == (self.project, self.version)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

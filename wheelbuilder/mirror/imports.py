@@ -1,7 +1,7 @@
 """Take over wheels that were built elsewhere: the same checks as for ours, then the same publication.
 
-What a build has and an import has not is the trial installation. What an import asks in addition is
-whether the wheel keeps the promise of its platform tags: ours get them from the repair that looks.
+What a build has and an import has not is the trial installation; what an import asks in addition is in
+`wheelbuilder.build.foreign`.
 """
 
 from __future__ import annotations
@@ -10,14 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from wheelbuilder.build import claims, wheelcheck
+from wheelbuilder.build import foreign, wheelcheck
 from wheelbuilder.build.outcomes import StepFailedError
-from wheelbuilder.build.wheelcheck import WheelFacts
 from wheelbuilder.errors import IntegrityError
 from wheelbuilder.inputs.images import Catalogue
 from wheelbuilder.inputs.pins import Origin, Pin
@@ -110,11 +107,8 @@ def _checked(path: Path, terms: Terms) -> NewWheel:
         pin = _pin(path, name)
         target = _target(wheel, terms)
         facts = wheelcheck.check(path, pin, target, terms.catalogue.architecture(target), repaired=True)
-        for problem in _unreadable(facts):
-            raise IntegrityError(problem)
-        if not facts.pure:
-            exclude = terms.recipes.for_pin(pin).repair.exclude if terms.recipes else ()
-            claims.check(path, {tag.platform for tag in name.tags}, exclude)
+        exclude = terms.recipes.for_pin(pin).repair.exclude if terms.recipes else ()
+        foreign.check(path, facts, {tag.platform for tag in name.tags}, exclude)
     except (ValueError, RuntimeError) as error:  # of what reads zip archives, METADATA and versions
         raise IntegrityError(f"it cannot be read: {error}") from None
     return replace(wheel, target=str(terms.chosen) if terms.chosen else None)
@@ -142,32 +136,6 @@ def _pin(path: Path, name: FileName) -> Pin:
         branches=("import",),
         arbitrary=True,
     )
-
-
-def _unreadable(facts: WheelFacts) -> Iterator[str]:
-    """Yield the fields of METADATA that some installers would refuse, and others pass over."""
-    requires_python = facts.requires_python
-    if requires_python is not None and not (requires_python.isprintable() and _is_specifier(requires_python)):
-        yield f"its Requires-Python {requires_python!r} is not a version specifier (PEP 440)"
-    for text in facts.requires_dist:
-        if not (text.isprintable() and _is_requirement(text)):
-            yield f"its Requires-Dist {text!r} is not a requirement (PEP 508)"
-
-
-def _is_specifier(text: str) -> bool:
-    try:
-        SpecifierSet(text)
-    except InvalidSpecifier:
-        return False
-    return True
-
-
-def _is_requirement(text: str) -> bool:
-    try:
-        Requirement(text)
-    except InvalidRequirement:
-        return False
-    return True
 
 
 def _shadowing(

@@ -1,0 +1,440 @@
+"""Import through the command line: good wheels reach real pip, and of bad ones nothing is written."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import struct
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands import Said, command
+from mirrors import LATER, NOW, Interfering, dangling, snapshot, wheel_change
+from packaging.utils import canonicalize_name
+from sdists import FileIndex, Workplace, cli
+from test_repair import NEW, compiled
+from test_wheelcheck import INFO, METADATA, OTHER_RECORD, elf, wheel
+from test_wheelzip import CENTRAL, LOCAL, commented, moved, patched
+from tinywheel import make_wheel
+
+from wheelbuilder.errors import IntegrityError
+from wheelbuilder.mirror.advance import Author
+from wheelbuilder.mirror.audit import audit, is_clean
+from wheelbuilder.mirror.directory import DirectoryStore
+from wheelbuilder.mirror.imports import take_over
+from wheelbuilder.mirror.publish import publish
+from wheelbuilder.mirror.read import contents, read_head, read_states
+from wheelbuilder.mirror.serve import serving
+from wheelbuilder.mirror.wheels import read_wheel
+
+SUFFIX = "cpython-311-x86_64-linux-gnu.so"
+EXTENSION = f"_foo.{SUFFIX}"
+PURE = "foo-1.0-py3-none-any.whl"
+X86 = "cp311-manylinux_2_36_x86_64"
+NATIVE = "cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64"
+NATIVE_TAGS = tuple(f"cp311-cp311-{it}" for it in ("manylinux_2_17_x86_64", "manylinux2014_x86_64"))
+FOO = canonicalize_name("foo")
+AUTHOR = Author(run="by hand", now=LATER, note="why")
+Make = Callable[[Path], Path]
+
+needs_compiler = pytest.mark.skipif(
+    platform.machine() != "x86_64" or not shutil.which("cc"), reason="needs a C compiler for x86_64"
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DirectoryStore:
+    """A store with something in it, so that "nothing written" can be seen."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    made = DirectoryStore(tmp_path / "store")
+    publish(made, "stable", [wheel_change(tmp_path / "before", "before")], run="", now=NOW)
+    return made
+
+
+@pytest.fixture
+def index() -> Iterator[FileIndex]:
+    with FileIndex() as made:
+        yield made
+
+
+def imported(store: DirectoryStore, *words: str | Path, upstream: str = "") -> Said:
+    asked = ("--upstream", upstream) if upstream else ("--no-upstream",)
+    return command("import", *words, "--store", store.path, *asked)
+
+
+def held(store: DirectoryStore, channel: str = "stable") -> set[str]:
+    projects = contents(store, channel).projects.values()
+    return {file.filename for files in projects for file in files} - {"before-1.0-py3-none-any.whl"}
+
+
+def assert_clean(store: DirectoryStore) -> None:
+    findings = audit(store, deep=True)
+    assert is_clean(findings), findings
+    assert dangling(store.path) == []
+
+
+def rewritten(path: Path, change: Callable[[bytes], bytes]) -> Path:
+    path.write_bytes(change(path.read_bytes()))
+    return path
+
+
+def appended(folder: Path, name: str, data: bytes, mode: int = 0o100644) -> Path:
+    path = wheel(folder)
+    with zipfile.ZipFile(path, "a") as archive:
+        info = zipfile.ZipInfo(name)
+        info.external_attr = mode << 16
+        archive.writestr(info, data)
+    return path
+
+
+def bomb(folder: Path) -> Path:
+    path = folder / PURE
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(f"{INFO}/METADATA", METADATA.encode() + b"\n" + bytes(65 << 20))
+    return path
+
+
+def hidden_bomb(folder: Path) -> Path:
+    """METADATA that unpacks to more than it says."""
+    path = folder / PURE
+    data = METADATA.encode() + b"\n" + bytes(32 << 20)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(f"{INFO}/METADATA", data)
+    size = struct.pack("<L", 200)
+    return rewritten(path, lambda it: patched(patched(it, LOCAL, 22, size), CENTRAL, 24, size))
+
+
+def written(data: bytes, name: str = PURE) -> Make:
+    def make(folder: Path) -> Path:
+        (folder / name).write_bytes(data)
+        return folder / name
+
+    return make
+
+
+def link(folder: Path) -> Path:
+    wheel(folder).rename(folder / "real")
+    (folder / PURE).symlink_to(folder / "real")
+    return folder / PURE
+
+
+def pipe(folder: Path) -> Path:
+    os.mkfifo(folder / PURE)
+    return folder / PURE
+
+
+def folder_of_that_name(folder: Path) -> Path:
+    (folder / PURE).mkdir()
+    return folder / PURE
+
+
+def lying(**options: Any) -> Make:
+    return lambda folder: wheel(folder, **options)
+
+
+def changed(change: Callable[[bytes], bytes]) -> Make:
+    return lambda folder: rewritten(wheel(folder), change)
+
+
+def said(fields: str, **options: Any) -> Make:
+    return lying(metadata=fields, **options)
+
+
+def misnamed(name: str) -> Make:
+    return lying(filename=name)
+
+
+CASES: dict[str, tuple[Make, str]] = {
+    "a digest in RECORD": (lying(record=OTHER_RECORD), "RECORD"),
+    "a file that RECORD lacks": (lying(unrecorded={"more.py": b""}), "RECORD"),
+    "a file that only RECORD has": (
+        lying(without=("ghost.py",), files={"foo.py": b"", "ghost.py": b"x"}),
+        "ghost.py",
+    ),
+    "no RECORD": (lying(without=(f"{INFO}/RECORD",)), "RECORD"),
+    "RECORD is none": (lying(record="\0\n,,,,,\n"), "RECORD"),
+    "no METADATA": (lying(without=(f"{INFO}/METADATA",)), "METADATA"),
+    "no WHEEL": (lying(without=(f"{INFO}/WHEEL",)), "WHEEL"),
+    "two METADATA": (lying(unrecorded={"Foo-1.0.0.dist-info/METADATA": METADATA.encode()}), "it has 2"),
+    "METADATA of another project's": (lying(info="bar-1.0.dist-info"), "one foo-1.0.dist-info/METADATA"),
+    "another name": (said(METADATA.replace("foo", "bar")), "METADATA says 'bar'"),
+    "another version": (said(METADATA.replace("1.0", "2.0")), "'2.0'"),
+    "a version without end": (said(f"Metadata-Version: 2.1\nName: foo\nVersion: {'9' * 5000}\n"), "be read"),
+    "two names": (said(f"{METADATA}Name: bar\n"), "''"),
+    "a name that leaves": (said(METADATA.replace("foo", "../foo")), "'../foo'"),
+    "a name with a line break": (said(METADATA.replace("foo", "foo\n .bar")), "METADATA says"),
+    "a version with a line break": (said(METADATA.replace("1.0", "1.0\n +x")), "METADATA says"),
+    "a Requires-Python that is none": (
+        said(f'{METADATA}Requires-Python: "><script>alert(1)</script>\n'),
+        "Requires-Python",
+    ),
+    "a Requires-Python of two lines": (said(f"{METADATA}Requires-Python: >=3.8,\n <4\n"), "Requires-Python"),
+    "a Requires-Python for nobody": (said(f"{METADATA}Requires-Python: <3\n"), "no target of the image"),
+    "a Requires-Dist that is none": (said(f"{METADATA}Requires-Dist: <b>\n"), "Requires-Dist '<b>'"),
+    "METADATA that is not UTF-8": (lying(metadata=METADATA.encode() + b"Author: J\xf6rg\n"), "UTF-8"),
+    "other tags inside": (lying(tags=("py2-none-any",)), "tags in WHEEL"),
+    "a member twice": (lambda folder: appended(folder, "foo.py", b"x = 2\n"), "'foo.py' occurs twice"),
+    "METADATA twice": (lambda folder: appended(folder, f"{INFO}/METADATA", b""), "it has 2"),
+    "a link as a member": (lambda folder: appended(folder, "l", b"/etc/passwd", 0o120777), "symbolic link"),
+    "an absolute member": (lying(files={"/etc/x": b""}), "points outside"),
+    "a member that leaves": (lying(files={"foo/../../x": b""}), "points outside"),
+    "a member that leaves on Windows": (lying(files={"..\\x": b""}), "points outside"),
+    "a member with a null": (lying(files={"foo.py": b"", "a\0b": b""}), "RECORD"),
+    "bytes before": (changed(lambda it: b"#!/bin/sh\n" + it), "does not lie where"),
+    "bytes between members": (changed(lambda it: moved(it, it.rfind(LOCAL), b"xx")), "no member's"),
+    "bytes after": (changed(lambda it: it + b"abc"), "after its end record"),
+    "a comment": (changed(commented), "comment"),
+    "another local name": (changed(lambda it: patched(it, LOCAL, 30, b"bar")), "another name"),
+    "the end cut off": (changed(lambda it: it[:-30]), "zip archive"),
+    "the beginning cut off": (changed(lambda it: it[30:]), "central directory"),
+    "no zip": (written(b"not a zip"), "zip archive"),
+    "nothing": (written(b""), "zip archive"),
+    "METADATA that is a bomb": (bomb, f"its METADATA has {(65 << 20) + len(METADATA) + 1} bytes"),
+    "METADATA that hides a bomb": (hidden_bomb, ""),
+    "no file": (lambda folder: folder / PURE, "there is no such file"),
+    "a link": (link, "not a regular file"),
+    "a pipe": (pipe, "not a regular file"),
+    "a folder": (folder_of_that_name, "not a regular file"),
+    "native code in 'any'": (lying(files={"_foo.so": elf()}), "'any'"),
+    "no native code": (lying(tag=NATIVE, tags=NATIVE_TAGS), "no native code"),
+    "code for another machine": (lying(tag=NATIVE, tags=NATIVE_TAGS, files={"a.so": elf(183)}), "EM_AARCH64"),
+    "a linux tag": (lying(tag="cp311-cp311-linux_x86_64", files={EXTENSION: elf()}), "bare linux tag"),
+    "a tag for Windows": (lying(tag="cp311-cp311-win_amd64"), "no target of the image table"),
+    "a tag for Python 2": (lying(tag="cp27-none-any"), "no target of the image table"),
+    "a file name with a line break": (misnamed("foo-1.0-py3\n-none-any.whl"), "not the name of a wheel"),
+    "a file name with quotes": (misnamed("foo\"'-1.0-py3-none-any.whl"), "not the name of a wheel"),
+    "a file name with angle brackets": (misnamed("<foo>-1.0-py3-none-any.whl"), "not the name of a wheel"),
+    "a file name with an escape": (misnamed("foo-1.0-py3-none-any\x1b[2J.whl"), "not the name of a wheel"),
+    "a file name of dots": (misnamed("..-1.0-py3-none-any.whl"), "not the name of a wheel"),
+    "a file name with a backslash": (misnamed("..\\foo-1.0-py3-none-any.whl"), "not the name of a wheel"),
+    "a file name in Greek": (misnamed("φοο-1.0-py3-none-any.whl"), "not the name of a wheel"),
+    "a file name that is not UTF-8": (misnamed("fo\udcff-1.0-py3-none-any.whl"), "not the name of a wheel"),
+    "a file name of another version": (misnamed("foo-2.0-py3-none-any.whl"), "foo-2.0.dist-info/METADATA"),
+    "a file name of another project": (misnamed("bar-1.0-py3-none-any.whl"), "bar-1.0.dist-info/METADATA"),
+    "a file name of an sdist": (misnamed("foo-1.0.tar.gz"), "not the name of a wheel"),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("name", CASES)
+def test_a_wheel_that_lies_is_one_clear_error_and_nothing_is_written(
+    name: str, store: DirectoryStore, tmp_path: Path
+) -> None:
+    make, words = CASES[name]
+    (tmp_path / "made").mkdir()
+    path = make(tmp_path / "made")
+    before = snapshot(store.path)
+    ended = imported(store, path, "--channel", "stable")
+    assert (ended.code, ended.out) == (IntegrityError.exit_code, "")
+    assert words in ended.error and "nothing was published." in ended.error
+    assert path.name in ended.error or repr(path.name) in ended.error
+    assert ended.err.isascii() or "Greek" in name
+    assert snapshot(store.path) == before
+
+
+def test_the_same_checks_without_the_lie_let_a_wheel_pass(store: DirectoryStore, tmp_path: Path) -> None:
+    ended = imported(store, wheel(tmp_path), "--channel", "stable")
+    digest = read_wheel(tmp_path / PURE).sha256
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.splitlines() == [
+        f"files/{digest}/{PURE}",
+        f"Published 1 wheel in stable of {store.path}: commit 2.",
+    ]
+    assert held(store) == {PURE}
+    assert read_head(store, "stable").commit.note == f"imported {PURE}"
+    assert_clean(store)
+
+
+def test_a_store_that_is_not_there_is_made_only_for_a_good_wheel(tmp_path: Path) -> None:
+    words = ("--store", str(tmp_path / "new"), "--channel", "c", "--no-upstream")
+    ended = cli("import", str(misnamed("foo-1.0.tar.gz")(tmp_path)), *words)
+    assert ended.code == 4 and ended.stderr.count("\n") == 2 and not (tmp_path / "new").exists()
+    assert cli("import", str(wheel(tmp_path)), *words).code == 0
+    assert held(DirectoryStore(tmp_path / "new"), "c") == {PURE}
+
+
+def test_one_bad_wheel_keeps_the_others_back(store: DirectoryStore, tmp_path: Path) -> None:
+    good = make_wheel(tmp_path, "good")
+    bad, worse = lying(record=OTHER_RECORD)(tmp_path), misnamed("a<b>-1-py3-none-any.whl")(tmp_path)
+    before = snapshot(store.path)
+    ended = imported(store, good, bad, worse, "--channel", "stable")
+    assert ended.code == 4 and ended.error == "2 of 3 wheels refused; nothing was published."
+    lines = [line for line in ended.err.splitlines() if line.startswith("refused: ")]
+    assert [bad.name in lines[0], worse.name in lines[1], len(lines)] == [True, True, 2]
+    assert snapshot(store.path) == before
+    assert imported(store, good, "--channel", "stable").code == 0
+
+
+def test_several_wheels_are_one_commit_and_again_none(store: DirectoryStore, tmp_path: Path) -> None:
+    paths = [make_wheel(tmp_path, name) for name in ("one", "two", "three")]
+    paths += [make_wheel(tmp_path, "one", "1.0+local.1"), make_wheel(tmp_path, "one", build="7")]
+    ended = imported(store, *paths, paths[0], "--channel", "new-channel")
+    assert ended.code == 0 and "Published" in ended.out
+    assert held(store, "new-channel") == {path.name for path in paths}
+    assert read_head(store, "new-channel").commit.number == 1
+    assert_clean(store)
+    before = snapshot(store.path)
+    again = imported(store, *paths, "--channel", "new-channel")
+    assert again.code == 0 and "Already published in new-channel" in again.out
+    assert snapshot(store.path) == before
+
+
+def test_a_name_that_the_channel_has_with_other_bytes(store: DirectoryStore, tmp_path: Path) -> None:
+    imported(store, make_wheel(tmp_path / "a"), "--channel", "stable")
+    before = snapshot(store.path)
+    other, good = make_wheel(tmp_path / "b", body="# other"), make_wheel(tmp_path / "b", "good")
+    for order in ((good, other), (other, good)):
+        ended = imported(store, *order, "--channel", "stable")
+        assert ended.code == 4 and "with other bytes" in ended.error and other.name in ended.error
+        assert snapshot(store.path) == before
+    twice = imported(store, make_wheel(tmp_path / "a", "x"), make_wheel(tmp_path / "b", "x", body="#"),
+                     "--channel", "stable")  # fmt: skip
+    assert twice.code == 4 and snapshot(store.path) == before
+
+
+def test_a_name_that_upstream_serves_with_other_bytes(
+    store: DirectoryStore, index: FileIndex, tmp_path: Path
+) -> None:
+    theirs = make_wheel(tmp_path / "theirs", "foo")
+    index.offer_wheel(theirs)
+    ours, good = make_wheel(tmp_path / "ours", "foo", body="# other"), make_wheel(tmp_path / "ours", "good")
+    before = snapshot(store.path)
+    ended = imported(store, good, ours, "--channel", "stable", upstream=index.url)
+    assert ended.code == 4 and f"{ours.name}: upstream serves this file name" in ended.err
+    assert snapshot(store.path) == before
+    tagged = make_wheel(tmp_path / "ours", "foo", body="# other", build="1")
+    assert imported(store, good, tagged, "--channel", "stable", upstream=index.url).code == 0
+    assert imported(store, theirs, "--channel", "stable", upstream=index.url).code == 0  # the same bytes
+    assert held(store) == {good.name, tagged.name, theirs.name}
+
+
+def test_upstream_that_does_not_answer_stops_an_import(store: DirectoryStore, tmp_path: Path) -> None:
+    before = snapshot(store.path)
+    with FileIndex() as gone:
+        url = gone.url
+    words = ("import", str(make_wheel(tmp_path)), "--store", str(store.path), "--channel", "stable")
+    ended = cli(*words, "--upstream", url)
+    assert ended.code == 3 and ended.stderr.startswith("error: ") and snapshot(store.path) == before
+    assert cli(*words, "--no-upstream").code == 0
+
+
+def test_a_list_says_where_to_and_for_whom(store: DirectoryStore, index: FileIndex, tmp_path: Path) -> None:
+    place = Workplace(folder=tmp_path / "place", index=index)
+    place.write(["other===1.0"])
+    words = ("--list", place.list_path)
+    ended = imported(store, wheel(tmp_path), *words, upstream=index.url)
+    assert ended.code == 0 and held(store, "test") == {PURE}
+    assert ("/simple/foo/", None) in index.requests
+    late = make_wheel(tmp_path, "late", requires_python=">=3.12")
+    assert "no target of the list list accepts" in imported(store, late, *words).error
+    assert imported(store, late, "--channel", "stable").code == 0
+
+
+def test_a_target_is_kept_with_the_file(store: DirectoryStore, tmp_path: Path) -> None:
+    assert imported(store, wheel(tmp_path), "--channel", "stable", "--target", X86).code == 0
+    projects = read_head(store, "stable").commit.projects
+    assert {file.filename: file.target for it in read_states(store, projects).values() for file in it.files}[
+        PURE
+    ] == X86
+    ended = imported(store, wheel(tmp_path), "--channel", "stable", "--target", "cp311-solaris")
+    assert ended.code == 2 and "cp311-solaris" in ended.error
+    old = make_wheel(tmp_path, "old", tag="cp39-none-any")
+    assert f"no target of --target {X86}" in imported(store, old, "--channel", "c", "--target", X86).error
+
+
+def test_somebody_must_say_where_to(store: DirectoryStore, tmp_path: Path) -> None:
+    assert "--channel" in imported(store, wheel(tmp_path)).err
+    assert imported(store, wheel(tmp_path), "--channel", "../x").code == 2
+
+
+def test_another_writer_with_other_bytes_keeps_all_of_an_import_back(
+    store: DirectoryStore, tmp_path: Path
+) -> None:
+    refused = set()
+    for at in range(1, 30):
+        rival = wheel_change(tmp_path / "rival", "foo", f"{at}.0", body="# rival")
+        ours = [read_wheel(make_wheel(tmp_path, name, f"{at}.0")) for name in ("bar", "foo")]
+        publish_rival = partial(publish, store, "stable", [rival], run="", now=NOW)
+        try:
+            take_over(Interfering(store, at, publish_rival), "stable", ours, AUTHOR)
+        except IntegrityError as error:
+            refused.add(error.message.partition(": ")[2])
+        both = {wheel.filename for wheel in ours} & held(store)
+        (foo,) = (it for it in contents(store, "stable").projects[FOO] if it.filename == ours[1].filename)
+        assert len(both) == (1 if foo.sha256 == rival.wheels[0].sha256 else 2)
+    assert len(refused) > 1 and all("with other bytes" in reason for reason in refused)
+    assert_clean(store)
+
+
+@needs_compiler
+class TestNativeCode:
+    def made(self, folder: Path, source: str, tag: str = NATIVE, *flags: str) -> Path:
+        folder.mkdir(exist_ok=True)
+        library = compiled(folder, "_foo.so", source, *flags)
+        python, abi, platforms = tag.split("-")
+        tags = tuple(f"{python}-{abi}-{it}" for it in platforms.split("."))
+        return wheel(folder, tag, {EXTENSION: library.read_bytes()}, tags=tags)
+
+    def test_what_keeps_its_promise_is_published(self, store: DirectoryStore, tmp_path: Path) -> None:
+        path = self.made(tmp_path / "a", "int f(void) { return 1; }")
+        assert imported(store, path, "--channel", "stable").code == 0
+        assert held(store) == {path.name}
+
+    @pytest.mark.parametrize(
+        ("tag", "words"),
+        [
+            (NATIVE, "newer symbols than manylinux2014_x86_64 promises: GLIBC_2.34"),
+            ("cp311-cp311-manylinux_2_33_x86_64", "newer symbols than manylinux_2_33_x86_64"),
+            ("cp311-cp311-manylinux_2_34_x86_64", ""),
+        ],
+    )
+    def test_newer_symbols_than_the_tag_promises(
+        self, tag: str, words: str, store: DirectoryStore, tmp_path: Path
+    ) -> None:
+        before = snapshot(store.path)
+        ended = imported(store, self.made(tmp_path / "a", NEW, tag), "--channel", "stable")
+        assert (ended.code == 0) is (not words)
+        if words:
+            assert words in ended.error and snapshot(store.path) == before
+
+    def test_a_library_that_the_tag_does_not_promise(
+        self, store: DirectoryStore, index: FileIndex, tmp_path: Path
+    ) -> None:
+        dependency = compiled(tmp_path, "libdep.so.1", "int dep(void) { return 7; }")
+        source = "int dep(void); int f(void) { return dep(); }"
+        path = self.made(tmp_path / "a", source, NATIVE, str(dependency))
+        before = snapshot(store.path)
+        ended = imported(store, path, "--channel", "stable")
+        assert ended.code == 4 and "does not promise: libdep.so.1" in ended.error
+        assert "auditwheel repair" in ended.err and snapshot(store.path) == before
+        place = Workplace(folder=tmp_path / "place", index=index)
+        place.write(["foo===1.0"])
+        place.recipe("foo", '[repair]\nexclude = ["libdep.so.*"]\n')
+        assert imported(store, path, "--list", place.list_path).code == 0
+
+    def test_code_for_another_libc(self, store: DirectoryStore, tmp_path: Path) -> None:
+        path = self.made(tmp_path / "a", "int f(void) { return 1; }", "cp311-cp311-musllinux_1_2_x86_64")
+        assert "no code for musllinux" in imported(store, path, "--channel", "stable").error
+
+    @pytest.mark.integration
+    def test_pip_installs_what_was_imported(self, store: DirectoryStore, tmp_path: Path) -> None:
+        native = self.made(tmp_path / "a", "int f(void) { return 41; }")
+        local = make_wheel(tmp_path, "bar", "1.0+local.1")
+        assert imported(store, native, local, "--channel", "stable").code == 0
+        target = tmp_path / "installed"
+        with serving(store.path) as server:
+            argv = [sys.executable, "-m", "pip", "--isolated", "--no-cache-dir", "install", "--no-deps"]
+            argv += ["--disable-pip-version-check", "--only-binary", ":all:", "--target", str(target)]
+            argv += ["--index-url", f"{server.url}channels/stable/simple/", "foo===1.0", "bar===1.0+local.1"]
+            subprocess.run(argv, check=True, timeout=120)
+        code = "import bar, ctypes, sys; print(bar.VERSION, ctypes.CDLL(sys.argv[1]).f() + 1)"
+        argv = [sys.executable, "-c", code, str(target / EXTENSION)]
+        printed = subprocess.run(argv, check=True, cwd=target, capture_output=True, text=True, timeout=60)
+        assert printed.stdout == "1.0+local.1 42\n"

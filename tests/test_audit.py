@@ -1,36 +1,36 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from mirrors import NOW, snapshot, upstream_file, wheel_change
+from full_mirror import damaged, fill, flipped
+from mirrors import NOW, snapshot, start_child, upstream_file, wheel_change
 
 from wheelbuilder.cli.audit import command
 from wheelbuilder.errors import ConfigurationError
-from wheelbuilder.mirror.audit import Finding, Severity, audit, is_clean
+from wheelbuilder.mirror.audit import Finding, Kind, Severity, audit, is_clean
+from wheelbuilder.mirror.commits import head_bytes
 from wheelbuilder.mirror.directory import DirectoryStore
+from wheelbuilder.mirror.layout import snapshots_key
+from wheelbuilder.mirror.prune import prune
 from wheelbuilder.mirror.publish import Change, publish
+from wheelbuilder.mirror.read import read_head, read_history
+from wheelbuilder.mirror.states import ProjectState
 
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with two channels, three commits and one project that upstream alone has."""
+    """A store with two channels, three runs, a snapshot, and projects that upstream alone has."""
     folder = tmp_path_factory.mktemp("audit")
-    store = DirectoryStore(folder / "store")
-    foo = wheel_change(folder / "built", "foo")
-    bar = wheel_change(folder / "built", "bar")
-    theirs = Change(project=foo.project, upstream=(upstream_file("foo-1.0.tar.gz"),))
-    alone = Change(
-        project=wheel_change(folder / "built", "alone").project, upstream=(upstream_file("alone-1.0.tar.gz"),)
-    )
-    publish(store, "stable", [foo, theirs], run="1", now=NOW)
-    publish(store, "stable", [bar, alone], run="2", now=NOW)
-    publish(store, "candidate", [foo], run="3", now=NOW)
-    return store.path
+    fill(DirectoryStore(folder / "store"), folder / "built", ["foo", "bar", "baz"])
+    return folder / "store"
 
 
 @pytest.fixture
@@ -39,82 +39,86 @@ def store(published: Path, tmp_path: Path) -> DirectoryStore:
     return DirectoryStore(tmp_path / "store")
 
 
-def errors(store: DirectoryStore, *, deep: bool = False) -> list[Finding]:
-    return [finding for finding in audit(store, deep=deep) if finding.severity is Severity.ERROR]
+def deep(store: DirectoryStore) -> tuple[Finding, ...]:
+    return audit(store, deep=True, patience=0)
+
+
+def keys(store: DirectoryStore) -> list[str]:
+    return sorted(listed.key for listed in store.list())
 
 
 def test_a_good_store_is_clean(store: DirectoryStore) -> None:
-    assert audit(store, deep=True) == ()
+    assert deep(store) == ()
     assert audit(store, "stable") == ()
 
 
 def test_looking_changes_nothing(store: DirectoryStore) -> None:
     before = snapshot(store.path)
-    audit(store, deep=True)
+    deep(store)
     assert snapshot(store.path) == before
 
 
 def test_any_deleted_object_is_named(store: DirectoryStore) -> None:
-    for listed in sorted(store.list(), key=lambda listed: listed.key):
-        if listed.key.endswith("head.json"):
-            continue  # a channel without a head is no channel: its pages are found below
-        path = store.path / listed.key
-        data = path.read_bytes()
-        path.unlink()
-        named = [finding.key for finding in errors(store)]
-        superseded = listed.key.startswith("states/") and not named
-        assert listed.key in named or superseded, listed.key
-        path.write_bytes(data)
-    assert audit(store) == ()
+    for key in keys(store):
+        with damaged(store.path / key, None):
+            assert key in {finding.key for finding in deep(store)}, key
+    assert deep(store) == ()
 
 
-def test_any_flipped_bit_is_named(store: DirectoryStore) -> None:
-    for listed in sorted(store.list(), key=lambda listed: listed.key):
-        path = store.path / listed.key
-        data = path.read_bytes()
-        for position in (0, len(data) // 2, len(data) - 1):
-            flipped = bytearray(data)
-            flipped[position] ^= 1
-            path.write_bytes(bytes(flipped))
-            found = errors(store, deep=True)
-            rendered = listed.key.endswith("rendered.json") and json.loads(data) == _loads(bytes(flipped))
-            assert any(_about(finding, listed.key) for finding in found) or rendered, (listed.key, position)
-        path.write_bytes(data)
-    assert audit(store, deep=True) == ()
+@pytest.mark.parametrize("place", [0.0, 0.5, 1.0])
+def test_any_flipped_bit_is_named_as_damage(store: DirectoryStore, place: float) -> None:
+    for key in keys(store):
+        data = (store.path / key).read_bytes()
+        with damaged(store.path / key, flipped(data, int(place * (len(data) - 1)))):
+            found = [finding for finding in deep(store) if finding.key == key]
+            assert [(it.severity, it.kind) for it in found] == [(Severity.ERROR, Kind.DAMAGED)], key
 
 
-def _loads(data: bytes) -> object:
-    try:
-        return json.loads(data)
-    except ValueError:
-        return None
-
-
-def _about(finding: Finding, key: str) -> bool:
-    # The head and its copy in the history are told apart by nobody: one of the two is wrong.
-    return finding.key == key or (key.endswith("head.json") and "/commits/" in finding.key)
+@pytest.mark.parametrize(
+    "pattern",
+    ["records/*.json", "runs/*.json", "channels/stable/snapshots.json", "channels/stable/head.json"],
+)
+def test_no_byte_of_a_document_can_be_changed(store: DirectoryStore, pattern: str) -> None:
+    path = next(store.path.glob(pattern))
+    key, data = str(path.relative_to(store.path)), path.read_bytes()
+    for position in range(0, len(data), 1 + len(data) // 60):
+        with damaged(path, flipped(data, position)):
+            assert key in {it.key for it in deep(store) if it.severity is Severity.ERROR}, position
 
 
 @pytest.mark.parametrize(
     ("damage", "complaint"),
     [
+        (lambda root: (root / "channels/stable/head.json").unlink(), "but the channel has other objects"),
         (lambda root: (root / "channels/stable/head.json").write_text("{}"), "is damaged"),
         (lambda root: (root / "channels/stable/head.json").write_text('{"schema": 99}'), "has schema 99"),
         (lambda root: (root / "channels/stable/commits/1.json").unlink(), "missing from the history"),
-        (lambda root: (root / "channels/stable/rendered.json").write_text('{"number": 1}'), "up to commit 1"),
+        (lambda root: (root / "channels/stable/commits/3.json").unlink(), "missing from the history"),
+        (
+            lambda root: _copy(root, "commits/1.json", "commits/2.json"),
+            "is not the commit that its",
+        ),
+        (lambda root: _copy(root, "commits/3.json", "commits/9.json"), "is not commit 9"),
+        (lambda root: _older_head(root), "is at commit 2, but commit 3 is kept"),
         (lambda root: (root / "channels/stable/simple/foo/index.html").write_text("x"), "not what"),
-        (lambda root: _write(root / "channels/stable/simple/alone/index.html"), "without files"),
+        (lambda root: _write(root / "channels/stable/simple/theirs-foo/index.html"), "without files"),
         (lambda root: _write(root / "channels/stable/simple/lost/index.html"), "of no project"),
-        (lambda root: next(root.glob("files/*/foo*.whl")).unlink(), "link to it, but it is missing"),
+        (lambda root: next(root.glob("files/*/foo*.whl")).unlink(), "needs it, but it is missing"),
         (lambda root: next(root.glob("files/*/foo*.whl")).write_bytes(b"x"), "bytes instead of"),
-        (lambda root: next(root.glob("files/*/foo*.metadata")).unlink(), "promise it, but"),
+        (lambda root: next(root.glob("files/*/foo*.metadata")).unlink(), "promises it, but"),
+        (lambda root: (root / "channels/stable/snapshots.json").unlink(), "there are pages of snapshots"),
+        (lambda root: _write(root / "channels/stable/snapshots/2/simple/x/index.html"), "no page of this"),
+        (lambda root: next(root.glob("records/*.json")).unlink(), "is missing, but a run has a copy"),
+        (lambda root: (root / "prune.json").write_text("{}"), "is damaged"),
+        (lambda root: _write_beside(root, ".provenance", "{"), "is no JSON object"),
     ],
 )
 def test_each_kind_of_damage_has_its_words(
     store: DirectoryStore, damage: Callable[[Path], object], complaint: str
 ) -> None:
     damage(store.path)
-    assert any(complaint in finding.complaint for finding in errors(store)), audit(store)
+    found = deep(store)
+    assert any(complaint in it.complaint for it in found if it.severity is Severity.ERROR), found
 
 
 def _write(path: Path) -> None:
@@ -122,22 +126,80 @@ def _write(path: Path) -> None:
     path.write_text("x")
 
 
-def test_orphans_are_information(store: DirectoryStore) -> None:
-    _write(store.path / "files" / ("0" * 64) / "dead-1.0-py3-none-any.whl")
-    _write(store.path / "states" / "x" / "y.json")
-    findings = audit(store, deep=True)
-    assert is_clean(findings)
-    assert [(finding.severity, finding.complaint) for finding in findings] == [
-        (Severity.INFORMATION, "no commit refers to it")
-    ] * 2
+def _write_beside(root: Path, ending: str, text: str) -> None:
+    wheel = next(root.glob("files/*/foo*.whl"))
+    wheel.with_name(wheel.name + ending).write_text(text)
 
 
-def test_a_name_that_upstream_took_later_is_told(store: DirectoryStore) -> None:
-    theirs = upstream_file("bar-1.0-py3-none-any.whl")
-    bar = wheel_change(store.path.parent / "built", "bar").project
-    publish(store, "stable", [Change(project=bar, upstream=(theirs,))], run="4", now=NOW)
-    (finding,) = audit(store)
-    assert finding.severity is Severity.INFORMATION and "upstream serves" in finding.complaint
+def _copy(root: Path, source: str, target: str) -> None:
+    shutil.copyfile(root / "channels/stable" / source, root / "channels/stable" / target)
+
+
+def _older_head(root: Path) -> None:
+    history = read_history(DirectoryStore(root), "stable", 2)
+    assert history
+    (root / "channels/stable/head.json").write_bytes(head_bytes(history.commit))
+
+
+class TestInformation:
+    def test_orphans(self, store: DirectoryStore) -> None:
+        strays = [
+            f"files/{'0' * 64}/dead-1.0-py3-none-any.whl",
+            "states/x/y.json",
+            "channels/stable/other/x",
+            "channels/stable/snapshots/7/simple/index.html",
+            "logs/x/y",
+        ]
+        for key in strays:
+            _write(store.path / key)
+        found = deep(store)
+        assert is_clean(found)
+        assert {(it.key, it.kind) for it in found} == {(key, Kind.ORPHAN) for key in strays}
+
+    def test_a_name_that_upstream_took_later(self, store: DirectoryStore) -> None:
+        theirs = upstream_file("bar-1.0-py3-none-any.whl")
+        project = wheel_change(store.path.parent / "built", "bar").project
+        publish(store, "stable", [Change(project=project, upstream=(theirs,))], run="", now=NOW)
+        (finding,) = audit(store)
+        assert finding.severity is Severity.INFORMATION and "upstream serves" in finding.complaint
+
+    @pytest.mark.parametrize("pattern", ["logs/*", "sdists/*/*", "runs/*"])
+    def test_what_only_people_read_and_nothing_can_restore(self, store: DirectoryStore, pattern: str) -> None:
+        path = next(store.path.glob(pattern))
+        path.unlink()
+        (finding,) = deep(store)
+        assert (finding.severity, finding.key) == (
+            Severity.INFORMATION,
+            str(path.relative_to(store.path)),
+        )
+
+    def test_a_wheel_that_only_an_earlier_commit_has(self, store: DirectoryStore) -> None:
+        change = wheel_change(store.path.parent / "built", "old")
+        publish(store, "stable", [change], run="", now=NOW)
+        _withdraw(store, change)
+        assert deep(store) == ()
+        next(store.path.glob("files/*/old*.whl")).unlink()
+        found = deep(store)
+        assert is_clean(found) and "nobody can go back to that" in found[0].complaint
+
+
+def _withdraw(store: DirectoryStore, change: Change) -> None:
+    from wheelbuilder.mirror.merge import Merged
+    from wheelbuilder.mirror.publish import amend
+
+    def edit(state: ProjectState) -> Merged:
+        return Merged(state=ProjectState(name=state.name))
+
+    amend(store, "stable", {change.project: edit}, run="", now=NOW)
+
+
+def test_what_a_prune_left_is_clean(store: DirectoryStore) -> None:
+    for days in (0, 10):
+        prune(store, commits=1, grace=timedelta(days=1), now=NOW + timedelta(days=days))
+    assert not (store.path / "channels/candidate/commits/1.json").exists()
+    assert is_clean(deep(store)), deep(store)
+    (store.path / "channels/candidate/commits/3.json").unlink()
+    assert "channels/candidate/commits/3.json" in {it.key for it in deep(store)}
 
 
 @pytest.mark.parametrize("channel", [None, "stable"])
@@ -146,16 +208,40 @@ def test_what_is_no_store_is_one_clear_error(tmp_path: Path, channel: str | None
         audit(DirectoryStore(tmp_path), channel)
 
 
+@pytest.mark.integration
+def test_an_audit_beside_a_publisher_finds_nothing(store: DirectoryStore, tmp_path: Path) -> None:
+    changes = [wheel_change(tmp_path / "built", f"p{number}") for number in range(40)]
+
+    def publish_all() -> None:
+        while True:
+            for change in changes:
+                publish(store, "stable", [change], run="", now=NOW)
+                _withdraw(store, change)
+
+    child = start_child(publish_all)
+    try:
+        first = read_head(store, "stable").commit.number
+        for _ in range(3):
+            found = audit(store, deep=True)
+            assert is_clean(found), found
+        assert read_head(store, "stable").commit.number > first
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
 class TestCommand:
     def test_clean(self, store: DirectoryStore) -> None:
         result = CliRunner().invoke(command, [str(store.path)], standalone_mode=False)
         assert result.return_value == 0 and result.stdout == "clean: 0 errors, 0 remarks\n"
 
     def test_not_clean(self, store: DirectoryStore) -> None:
-        (store.path / "channels/stable/rendered.json").unlink()
+        (store.path / snapshots_key("stable")).write_text("{}")
         result = CliRunner().invoke(command, [str(store.path), "--deep"], standalone_mode=False)
         assert result.return_value == 4
-        assert result.stdout.startswith("error: channels/stable/rendered.json: says that")
+        assert result.stdout.startswith(
+            "error: channels/stable/snapshots.json: channels/stable/snapshots.json"
+        )
 
     def test_json(self, store: DirectoryStore) -> None:
         (store.path / "channels/stable/whole/index.html").unlink()
@@ -167,6 +253,7 @@ class TestCommand:
                 {
                     "severity": "error",
                     "key": "channels/stable/whole/index.html",
+                    "kind": "missing",
                     "complaint": "the page is missing",
                 }
             ],

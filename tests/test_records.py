@@ -9,7 +9,9 @@ import pytest
 from test_schedule import build, failing, pure
 
 from wheelbuilder.build.outcomes import Built, Covered, Failed, FailureClass, Step, StepResult
+from wheelbuilder.errors import IntegrityError
 from wheelbuilder.mirror.directory import DirectoryStore
+from wheelbuilder.mirror.documents import unsealed
 from wheelbuilder.report import records
 from wheelbuilder.report.keep import keep, keep_run
 from wheelbuilder.report.records import Record, record, to_bytes
@@ -78,8 +80,24 @@ def test_a_covered_target_names_the_one_that_covers_it() -> None:
     assert (document["outcome"], document["by"]) == ("covered", str(covered.by)) and document["steps"] == []
 
 
-def test_documents_are_json_in_a_fixed_order(tmp_path: Path) -> None:
-    assert to_bytes({"b": 1, "a": [1]}) == b'{\n "a": [\n  1\n ],\n "b": 1\n}\n'
+def test_documents_are_json_in_a_fixed_order_one_value_a_line_and_sealed(tmp_path: Path) -> None:
+    data = to_bytes({"b": 1, "a": [1], "schema": 1})
+    assert data.startswith(b'{\n "a": [\n  1\n ],\n "b": 1,\n "schema": 1,\n "seal": "')
+    assert unsealed(data, "x") == {"a": [1], "b": 1, "schema": 1}
+    with pytest.raises(IntegrityError, match="x is damaged"):
+        unsealed(data.replace(b'"b": 1', b'"b": 2'), "x")
+    with pytest.raises(IntegrityError, match="x is damaged"):
+        unsealed(data.replace(b"\n", b" "), "x")
     store = DirectoryStore(tmp_path)
     assert keep_run(store, "r1", {"x": 1}) == "runs/r1.json" and (tmp_path / "runs/r1.json").exists()
     assert json.loads(to_bytes(record(failing(build())).document()))["summary"] == ""
+
+
+def test_a_run_holds_the_very_records(tmp_path: Path) -> None:
+    kept = record(failed(None))
+    store = DirectoryStore(tmp_path)
+    keep(store, [kept])
+    assert (
+        to_bytes(json.loads(to_bytes({"outcomes": [kept.document()]}))["outcomes"][0])
+        == (tmp_path / kept.key).read_bytes()
+    )

@@ -34,6 +34,12 @@ def sealed(values: Mapping[str, object]) -> bytes:
     return canonical({**values, SEAL: digest(canonical(values))})
 
 
+def readable(values: Mapping[str, object]) -> bytes:
+    """Return a sealed document with one value a line, for those that people read."""
+    document = {"schema": SCHEMA, **values, SEAL: digest(canonical(values))}
+    return json.dumps(document, sort_keys=True, indent=1).encode() + b"\n"
+
+
 def parse(data: bytes, where: str) -> dict[str, Any]:
     """Read a document; IntegrityError names `where` if it is damaged, ConfigurationError if it is newer."""
     try:
@@ -51,10 +57,11 @@ def parse(data: bytes, where: str) -> dict[str, Any]:
 
 
 def unsealed(data: bytes, where: str) -> dict[str, Any]:
-    """Read a sealed document; errors as for `parse`, also where a byte was changed."""
+    """Read a sealed document of either form; errors as for `parse`, also where a byte was changed."""
     values = parse(data, where)
     seal = values.pop(SEAL, None)
-    if seal != digest(canonical(values)) or data != sealed(values):
+    whole = data == sealed(values) or data == readable(values)
+    if seal != digest(canonical(values)) or not whole:
         raise IntegrityError(f"{where} is damaged: its bytes are not those it was sealed with.", REPAIR)
     return values
 

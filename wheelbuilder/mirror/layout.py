@@ -128,6 +128,16 @@ def cache_control(key: str) -> str:
     return NEVER_STORED if parts[-1] in ("head.json", "snapshots.json", MARKS_KEY) else REVALIDATE
 
 
+def record_key(build_key: str) -> str:
+    """Return the key of the record of a build."""
+    return f"records/{build_key}.json"
+
+
+def run_key(run: str) -> str:
+    """Return the key of the record of a run."""
+    return f"runs/{run}.json"
+
+
 def relative_url(key: str, depth: int) -> str:
     """Return a percent-encoded link to a key from a page `depth` folders below the root."""
     return "../" * depth + quote(key, safe="/")

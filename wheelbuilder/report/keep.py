@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from wheelbuilder.build.outcomes import Built
-from wheelbuilder.mirror.layout import cache_control, content_type
+from wheelbuilder.mirror.layout import cache_control, content_type, run_key
 from wheelbuilder.mirror.store import Store
 from wheelbuilder.report.records import Record, to_bytes
 
@@ -26,7 +26,7 @@ def keep(store: Store, records: Iterable[Record]) -> None:
 
 def keep_run(store: Store, run: str, document: dict[str, Any]) -> str:
     """Store the record of a run and return its key."""
-    key = f"runs/{run}.json"
+    key = run_key(run)
     _put(store, key, to_bytes(document))
     return key
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import Any
 
 from wheelbuilder import __version__
 from wheelbuilder.build.outcomes import Built, Covered, Failed, Outcome, StepResult
+from wheelbuilder.mirror.documents import readable
+from wheelbuilder.mirror.layout import record_key
 from wheelbuilder.plan.coverage import Coverage
 from wheelbuilder.plan.plans import Plan
 
@@ -37,7 +38,7 @@ class Record:
     @property
     def key(self) -> str:
         """Where the store keeps it."""
-        return f"records/{self.outcome.build.key}.json"
+        return record_key(self.outcome.build.key)
 
     def without_data(self) -> Record:
         """Return it with the names of its logs only, once they are stored: a run may have thousands."""
@@ -122,8 +123,8 @@ def run_document(
 
 
 def to_bytes(document: dict[str, Any]) -> bytes:
-    """Return a document as it is stored."""
-    return (json.dumps(document, indent=1, sort_keys=True) + "\n").encode()
+    """Return a document as it is stored: for people to read, and sealed, so that damage to it is noticed."""
+    return readable(document)
 
 
 def _result(outcome: Outcome) -> dict[str, Any]:

@@ -102,6 +102,13 @@ def test_a_name_with_a_null_is_refused(tmp_path: Path) -> None:
     assert "different paths" in "\n".join(oddities(path))
 
 
+@pytest.mark.parametrize("name", [b"\0neX", b"////"])
+def test_a_member_without_a_name_is_refused(name: bytes, tmp_path: Path) -> None:
+    path = archive(tmp_path / "x.whl", {"oneX": b""})
+    path.write_bytes(path.read_bytes().replace(b"oneX", name))
+    assert "has no name" in "\n".join(oddities(path))
+
+
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_rare_compressions_are_refused(method: int, tmp_path: Path) -> None:
     assert f"method {method}" in "\n".join(oddities(archive(tmp_path / "x.whl", method=method)))

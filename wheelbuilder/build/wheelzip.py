@@ -53,6 +53,9 @@ def _names(archive: zipfile.ZipFile) -> Iterator[str]:
     seen: dict[str, bool] = {}  # whether it is a folder
     for info in archive.infolist():
         name, plain = info.filename, info.filename.rstrip("/")
+        if not plain:
+            yield f"the member {info.orig_filename!r} has no name"
+            continue
         if plain in seen:
             yield f"the member {plain!r} occurs twice"
         seen[plain] = info.is_dir()

@@ -31,7 +31,7 @@ class DirectoryStore:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         self._hidden = self.path / HIDDEN
-        self._unsynced: set[Path] = set()
+        self._unsynced: set[str] = set()
         self._guard = threading.Lock()
         if path.exists() and not path.is_dir():
             raise ConfigurationError(f"{path} is a file, not a store.", "Give the path of a directory.")
@@ -81,7 +81,7 @@ class DirectoryStore:
         """Write a key whole and return its ETag; None if the condition did not hold."""
         target = self._path(key)
         with self._reporting(key):
-            if if_none_match and target.exists():
+            if if_none_match and isinstance(data, Path) and target.exists():
                 return None  # spares the copy; the link below decides
             with self._temporary(data) as (temporary, etag):
                 if if_none_match:
@@ -92,7 +92,7 @@ class DirectoryStore:
                     written = bool(_into(target, temporary.replace))
         if written:
             with self._guard:
-                self._unsynced.add(target)
+                self._unsynced.add(str(target))
         return etag if written else None
 
     def list(self, prefix: str = "") -> Iterator[Listed]:
@@ -132,7 +132,7 @@ class DirectoryStore:
             if len(written) > MANY:
                 _sync_file_system(self.path)
             else:
-                for path in (*written, *{path.parent for path in written}):
+                for path in (*written, *{str(Path(path).parent) for path in written}):
                     _sync(path)
 
     def _path(self, key: str) -> Path:
@@ -225,7 +225,7 @@ def _link(temporary: Path, target: Path) -> bool:
     return True
 
 
-def _sync(path: Path) -> None:
+def _sync(path: str) -> None:
     with suppress(FileNotFoundError):  # replaced or removed since, by whoever syncs it then
         descriptor = os.open(path, os.O_RDONLY)
         try:

@@ -27,6 +27,7 @@ PROJECT_DEPTH = 4  # channels/<channel>/<view>/<project>/
 UPLOAD_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 # What may stand in a URL besides letters and digits; '+' may not: it reads as a space on object storage.
 URL_SAFE = "/%:@!$&'()*,;=~-._?[]"
+PLAIN = re.compile(r"[A-Za-z0-9_.~/-]*", re.ASCII)  # most keys: what `relative_url` leaves as it is
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -151,7 +152,8 @@ def _links(files: Iterable[MirrorFile | IndexFile], depth: int) -> list[_Link]:
 
 def _url(file: MirrorFile | IndexFile, depth: int) -> str:
     if isinstance(file, MirrorFile):
-        return relative_url(file.key, depth)
+        key = file.key
+        return "../" * depth + key if PLAIN.fullmatch(key) else relative_url(key, depth)
     if "://" in file.url:
         return quote(file.url.partition("#")[0], safe=URL_SAFE, errors="replace")
     return relative_url(file.url, depth)

@@ -275,15 +275,23 @@ def _swift(folder: Path) -> AbstractContextManager[Server]:
     return swift(folder)
 
 
+def _radosgw(folder: Path) -> AbstractContextManager[Server]:
+    from s3_ceph import radosgw
+
+    return radosgw(folder)
+
+
 NEEDS: dict[str, tuple[str, ...]] = {
     "ministack": ("ministack",),
     "moto": ("moto_server",),
     "swift": ("swift-proxy-server", "swift-ring-builder", "memcached"),
+    "radosgw": ("ceph-mon", "ceph-mgr", "ceph-osd", "ceph", "radosgw", "radosgw-admin"),
 }
 STARTS: dict[str, Callable[[Path], AbstractContextManager[Server]]] = {
     "ministack": ministack,
     "moto": moto,
     "swift": _swift,
+    "radosgw": _radosgw,
 }
 # Which of them the tests run on: those that start within seconds, or as the environment says.
 SERVERS = tuple(os.environ.get("S3_SERVERS", "ministack swift").split())

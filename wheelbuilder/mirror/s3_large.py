@@ -12,7 +12,7 @@ from typing import Any
 from wheelbuilder.errors import ConfigurationError, WheelbuilderError
 from wheelbuilder.mirror.s3_client import Answer
 from wheelbuilder.mirror.s3_errors import code_of
-from wheelbuilder.mirror.s3_objects import Bucket, Condition, told
+from wheelbuilder.mirror.s3_objects import Bucket, Condition, quoted, told
 from wheelbuilder.mirror.s3_payload import Payload
 from wheelbuilder.mirror.store import each
 
@@ -89,7 +89,7 @@ def _send(bucket: Bucket, upload: dict[str, str], payload: Payload, number: int,
         client = bucket.requests.client
         return told(client.upload_part(**upload, PartNumber=number, Body=block, ContentMD5=md5), "ETag")
 
-    return {"PartNumber": number, "ETag": bucket.requests.value(f"writing {upload['Key']}", send)}
+    return {"PartNumber": number, "ETag": bucket.requests.value(f"writing part {number}", send)}
 
 
 def _complete(
@@ -102,9 +102,10 @@ def _complete(
     def send() -> str:
         client = bucket.requests.client
         listed = {"Parts": parts}
-        return told(client.complete_multipart_upload(**upload, **condition, MultipartUpload=listed), "ETag")
+        answer = client.complete_multipart_upload(**upload, **condition, MultipartUpload=listed)
+        return quoted(told(answer, "ETag"))
 
-    return bucket.requests.answer(f"writing {upload['Key']}", send, sure=sure)
+    return bucket.requests.answer("completing a large file", send, sure=sure)
 
 
 def _block(path: Path, start: int, size: int) -> bytes:

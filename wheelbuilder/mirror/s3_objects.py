@@ -57,7 +57,7 @@ class Bucket:
             self._check_bucket()
             return None
         found = self._known(answer, deed)
-        etag, size = str(found.get("ETag", "")), int(found["ContentLength"])
+        etag, size = quoted(str(found.get("ETag", ""))), int(found["ContentLength"])
         return Headed(etag=etag, size=size, sha256=found.get("Metadata", {}).get(DIGEST, ""))
 
     def get(self, key: str) -> Object | None:
@@ -71,7 +71,7 @@ class Bucket:
         if found is None:
             return None
         kept = {"content_type": found.get("ContentType"), "cache_control": found.get("CacheControl")}
-        return Object(data=blocks[0], etag=found["ETag"], **kept)
+        return Object(data=blocks[0], etag=quoted(found["ETag"]), **kept)
 
     def download(self, key: str, path: Path) -> bool:
         """Write what an object holds into a file; False if it is not there."""
@@ -111,7 +111,7 @@ class Bucket:
                     ChecksumSHA256=_base64(payload.sha256),
                     Metadata=payload.metadata,
                 )
-            return told(answer, "ETag")
+            return quoted(told(answer, "ETag"))
 
         return self.requests.answer(f"writing {key}", send, sure=sure)
 
@@ -281,6 +281,11 @@ def told(answer: dict[str, Any], name: str) -> str:
     if answer.get(name) in (None, ""):
         raise GarbledError(f"the answer has no {name}")
     return str(answer[name])
+
+
+def quoted(etag: str) -> str:
+    """Return an ETag as RFC 9110 writes it: some servers leave the quotes out in places."""
+    return etag if not etag or etag.endswith('"') else f'"{etag}"'
 
 
 def _is_key(key: str) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -32,6 +33,7 @@ from wheelbuilder.mirror.store import Listed, Store, each
 MOST_TRIES = 20
 LONGEST = 600.0  # seconds that deleting may take: a writer who comes after it relies on the end
 AT_ONCE = 1000  # keys deleted between two looks at the clock
+COMMIT = re.compile(r"channels/([^/]+)/commits/(\d+)\.json", re.ASCII)
 ORDER = ("channels/", "states/", "files/")
 
 
@@ -54,11 +56,10 @@ class _Pruner:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Kept:
-    """A commit that stays. orphaned: its predecessor goes, so that it has to bring all its states."""
+    """A commit that stays."""
 
     channel: str
     commit: Commit
-    orphaned: bool
 
 
 def prune(
@@ -101,10 +102,8 @@ def _kept(store: Store, commits: int) -> Iterator[_Kept]:
         wanted |= {snapshot.number for snapshot in snapshots(store, channel)} & there
         wanted -= {commit.number for commit in chain}
         found = each(lambda number: read_history(store, channel, number), sorted(wanted))  # noqa: B023
-        staying = [*(commit for commit in chain), *(kept.commit for kept in found if kept)]
-        numbers = {commit.number for commit in staying}
-        for commit in staying:
-            yield _Kept(channel=channel, commit=commit, orphaned=commit.number - 1 in there - numbers)
+        for commit in (*chain, *(kept.commit for kept in found if kept)):
+            yield _Kept(channel=channel, commit=commit)
 
 
 def _unreachable(store: Store, kept: list[_Kept], cache: Path | None) -> list[Listed]:
@@ -146,7 +145,7 @@ def _carry_out(store: Store, pruning: _Pruner, planned: Pruning, marks: Marks, k
     if list(_kept(store, pruning.commits)) != kept:
         write_marks(store, replace(announced, since=marks.since, deleting=frozenset(), started=""))
         return False
-    _checkpoint(store, kept, doomed, pruning.cache)
+    _checkpoint(store, doomed, pruning.cache)
     _delete(store, doomed, deadline)
     write_marks(store, replace(announced, deleting=frozenset(), started=""))
     store.barrier()
@@ -162,15 +161,20 @@ def _alone(marks: Marks, now: datetime, address: str) -> None:
         )
 
 
-def _checkpoint(store: Store, kept: list[_Kept], doomed: frozenset[str], cache: Path | None) -> None:
-    """Let a commit whose predecessor goes bring all its states, so that they can be restored from it."""
-    for it in kept:
-        key = commit_key(it.channel, it.commit.number)
-        if not it.orphaned or commit_key(it.channel, it.commit.number - 1) not in doomed:
+def _checkpoint(store: Store, doomed: frozenset[str], cache: Path | None) -> None:
+    """Let each commit whose predecessor goes bring all its states, so that they can be restored from it."""
+    for key in sorted(doomed):
+        if not (found := COMMIT.fullmatch(key)):
             continue
-        held: Mapping[str, bytes] = state_bytes(store, it.commit.projects.values(), cache=cache)
-        data = history(store, it.commit, None, held).to_bytes()
-        store.put(key, data, content_type=content_type(key), cache_control=cache_control(key))
+        channel, number = found[1], int(found[2]) + 1
+        successor = commit_key(channel, number)
+        kept = None if successor in doomed else read_history(store, channel, number)
+        if kept and kept.step:
+            held = state_bytes(store, kept.commit.projects.values(), cache=cache)
+            data = history(store, kept.commit, None, held).to_bytes()
+            store.put(
+                successor, data, content_type=content_type(successor), cache_control=cache_control(successor)
+            )
 
 
 def _delete(store: Store, doomed: frozenset[str], deadline: float) -> None:

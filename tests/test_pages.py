@@ -10,7 +10,15 @@ from packaging.utils import canonicalize_name
 from pypi_simple import ProjectPage
 
 from wheelbuilder.mirror.layout import HTML_TYPE, JSON_TYPE, View, content_type
-from wheelbuilder.mirror.pages import project_page, project_pages, root_page, root_pages
+from wheelbuilder.mirror.pages import (
+    gap_files,
+    project_page,
+    project_pages,
+    project_views,
+    root_page,
+    root_pages,
+    whole_files,
+)
 from wheelbuilder.mirror.states import MirrorFile, ProjectState
 from wheelbuilder.plan.files import IndexFile
 
@@ -254,6 +262,25 @@ def test_a_page_is_a_function_of_what_the_state_holds_not_of_its_order() -> None
     for view in View:
         one = project_page(ProjectState(name=NAME, files=files), view)
         assert one == project_page(ProjectState(name=NAME, files=files[::-1]), view)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        ProjectState(name=NAME),
+        ProjectState(name=NAME, files=(ours(), ours("foo-2.0-py3-none-any.whl"))),
+        ProjectState(name=NAME, files=(ours(), ours("foo-2.0-py3-none-any.whl", retired="2026-01-02"))),
+        ProjectState(name=NAME, files=(ours(retired="2026-01-02"),)),
+        ProjectState(name=NAME, files=(ours(),), upstream=(theirs(),)),
+        ProjectState(name=NAME, files=(ours(),), upstream=(theirs("foo-1.0-py3-none-any.whl"),)),
+        ProjectState(name=NAME, upstream=(theirs(),)),
+    ],
+)
+def test_the_four_pages_together_are_those_made_one_by_one(state: ProjectState) -> None:
+    for depth in (4, 6):
+        for view, data in project_views(state, depth).items():
+            listed = gap_files(state) if view.is_gap else whole_files(state)
+            assert data == (project_page(state, view, depth) if listed else None)
 
 
 def test_root_pages_list_projects() -> None:

@@ -9,8 +9,8 @@ from packaging.utils import canonicalize_name
 
 from wheelbuilder.errors import ConfigurationError, IntegrityError
 from wheelbuilder.inputs.targets import Target
-from wheelbuilder.mirror.states import MirrorFile, ProjectState, timestamp
-from wheelbuilder.plan.files import IndexFile, accepts
+from wheelbuilder.mirror.states import MirrorFile, ProjectState, timestamp, versions
+from wheelbuilder.plan.files import IndexFile, accepts, parse_filename
 
 NAME = canonicalize_name("foo-bar")
 FILE = MirrorFile(
@@ -83,6 +83,83 @@ def test_a_newer_schema_is_said_so() -> None:
 def test_a_damaged_state_is_named(data: bytes) -> None:
     with pytest.raises(IntegrityError, match=r"^states/x\.json"):
         ProjectState.from_bytes(data, "states/x.json")
+
+
+def entry_of(data: bytes, key: str) -> dict[str, Any]:
+    entry: dict[str, Any] = json.loads(data)[key][0]
+    return entry
+
+
+@pytest.mark.parametrize("key", ["files", "upstream"])
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("filename", 1, "'filename' must be a string, not 1"),
+        ("filename", None, "'filename' must be a string, not None"),
+        ("size", True, "'size' must be a whole number, not True"),
+        ("size", "1", "'size' must be a whole number, not '1'"),
+        ("yanked", False, "'yanked' must be a string, not False"),
+        ("requires_python", None, "'requires_python' must be a string, not None"),
+        ("metadata_sha256", [], r"'metadata_sha256' must be a string, not \[\]"),
+    ],
+)
+def test_a_bad_value_is_named_with_its_place(key: str, name: str, value: object, complaint: str) -> None:
+    good = entry_of(STATE.to_bytes(), key)
+    data = changed(STATE.to_bytes(), **{key: [good, good | {name: value}]})
+    with pytest.raises(IntegrityError, match=rf"^states/x\.json: {key}\[1\]: {complaint}"):
+        ProjectState.from_bytes(data, "states/x.json")
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [("files", "upload_time"), ("files", "size"), ("upstream", "url"), ("upstream", "sha256")],
+)
+def test_a_missing_value_is_named(key: str, name: str) -> None:
+    entry = entry_of(STATE.to_bytes(), key)
+    del entry[name]
+    with pytest.raises(IntegrityError, match=rf"^states/x\.json: {key}\[0\]: the key '{name}' is missing"):
+        ProjectState.from_bytes(changed(STATE.to_bytes(), **{key: [entry]}), "states/x.json")
+
+
+def test_what_a_later_writer_may_add_is_left_alone() -> None:
+    entry = entry_of(STATE.to_bytes(), "files") | {"colour": 7}
+    assert ProjectState.from_bytes(changed(STATE.to_bytes(), files=[entry]), "x") == STATE
+
+
+@pytest.mark.parametrize(
+    "filename",
+    [
+        "foo-1.0-py3-none-any.whl",
+        "foo_bar-1!2.0rc1.post2+l.1-12abc-py2.py3-none-manylinux1_x86_64.manylinux_2_5_x86_64.whl",
+        "foo__bar-1.0-py3-none-any.whl",
+        "foo-one-py3-none-any.whl",
+        "foo-1.0-x1-py3-none-any.whl",
+        "foo-1.0-1-2-py3-none-any.whl",
+        "-1.0-py3-none-any.whl",
+        "naïve-1.0-py3-none-any.whl",
+        "foo-1.0-3-none-any.whl",
+        "foo-1.0-py3--any.whl",
+        "foo-1.0-py3-none-any.whl\n",
+        "foo-1.0\n-py3-none-any.whl",
+        "foo-1.0-py3-none-.whl",
+        "foo-1.0-py3-none-any.WHL",
+        "foo-1.0.tar.gz",
+        "foo-1.0.zip",
+        "foo-1.0.egg",
+        "foo.whl",
+        "",
+    ],
+)
+def test_a_version_is_the_one_that_the_whole_name_says(filename: str) -> None:
+    parsed = parse_filename(filename)
+    assert versions([filename]) == ((parsed.version,) if parsed else ())
+
+
+def test_versions_are_in_order_and_once() -> None:
+    names = [
+        f"foo-{version}-py3-none-any.whl" for version in ("1.10", "1.9", "1.9.0", "2.0rc1", "2.0", "nil")
+    ]
+    assert [str(version) for version in versions(names)] == ["1.9", "1.10", "2.0rc1", "2.0"]
 
 
 def test_our_file_is_one_that_the_planner_can_judge() -> None:

@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from packaging.utils import NormalizedName, canonicalize_name
+from packaging.utils import NormalizedName
 
 from wheelbuilder.errors import IntegrityError, UnreachableError
 from wheelbuilder.mirror.archive import archive
-from wheelbuilder.mirror.commits import Commit, Entry, ancestors
+from wheelbuilder.mirror.commits import Commit, Entry, ancestors, differing
 from wheelbuilder.mirror.layout import cache_control, commit_key, content_type, head_key
 from wheelbuilder.mirror.pages import Page, project_pages, root_pages
 from wheelbuilder.mirror.read import Head, parse_state, read_commit, read_head, state_bytes
@@ -52,7 +52,7 @@ class _Work:
         if name == ROOT:
             gap, projects = shape if shape else (frozenset(), frozenset())
             return root_pages(self.channel, gap, projects)  # type: ignore[arg-type]
-        project = canonicalize_name(name)
+        project = NormalizedName(name)
         state = self._state(project, str(shape[0])) if shape else ProjectState(name=project)
         return project_pages(self.channel, state)
 
@@ -115,15 +115,15 @@ def complete(
 def outstanding(base: Commit | None, done: Mapping[str, Shape], commit: Commit) -> list[str]:
     """Return the projects whose pages are not those of `commit`, then ROOT if its lists changed."""
     before = base or Commit(number=0)
-    names = [*sorted(commit.projects.keys() | before.projects.keys()), ROOT]
-    return [name for name in names if _differs(name, commit, base, done)]
+    names = {*done, *(differing(commit, before) if base else commit.projects)} - {ROOT}
+    return [name for name in (*sorted(names), ROOT) if _differs(name, commit, base, done)]
 
 
 def shape(commit: Commit, name: str) -> Shape:
     """Return what a project's pages depend on, or what the root pages do: equal shapes, equal pages."""
     if name == ROOT:
         return (commit.gap, frozenset(commit.projects)) if commit.number else None
-    return commit.entry(canonicalize_name(name))
+    return commit.entry(NormalizedName(name))
 
 
 def write(

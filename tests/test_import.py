@@ -204,6 +204,9 @@ CASES: dict[str, tuple[Make, str]] = {
     "a folder": (folder_of_that_name, "not a regular file"),
     "native code in 'any'": (lying(files={"_foo.so": elf()}), "'any'"),
     "no native code": (lying(tag=NATIVE, tags=NATIVE_TAGS), "no native code"),
+    "an escape in a member's name": (
+        lying(tag=NATIVE, tags=NATIVE_TAGS, files={"a\x1b[2J.so": elf(183)}), r"a\x1b[2J.so is code for"
+    ),
     "code for another machine": (lying(tag=NATIVE, tags=NATIVE_TAGS, files={"a.so": elf(183)}), "EM_AARCH64"),
     "a linux tag": (lying(tag="cp311-cp311-linux_x86_64", files={EXTENSION: elf()}), "bare linux tag"),
     "a tag for Windows": (lying(tag="cp311-cp311-win_amd64"), "no target of the image table"),
@@ -240,6 +243,10 @@ def test_a_wheel_that_lies_is_one_clear_error_and_nothing_is_written(
 
 
 def test_the_same_checks_without_the_lie_let_a_wheel_pass(store: DirectoryStore, tmp_path: Path) -> None:
+    before = snapshot(store.path)
+    ended = imported(store, wheel(tmp_path), "--channel", "stable", "--dry-run")
+    assert ended.code == 0 and ended.out.endswith(f"Would publish 1 wheel in stable of {store.path}.\n")
+    assert snapshot(store.path) == before
     ended = imported(store, wheel(tmp_path), "--channel", "stable")
     digest = read_wheel(tmp_path / PURE).sha256
     assert (ended.code, ended.err) == (0, "")

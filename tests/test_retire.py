@@ -271,6 +271,19 @@ class TestCommand:
         assert compiles_nothing(place)
         assert_clean(place)
 
+    @pytest.mark.parametrize("body", ["", "# other bytes"])
+    def test_whoever_publishes_it_again_brings_it_back(
+        self, place: Workplace, tmp_path: Path, body: str
+    ) -> None:
+        upstream_uploads(place)
+        (first,) = contents(store(place), "test").projects[FOO]
+        retire(place)
+        again = wheel_change(tmp_path / "again", tag="cp311-cp311-manylinux_2_36_x86_64", body=body)
+        done = publish(store(place), "test", [again], run="", now=LATER)
+        assert contents(store(place), "test").projects[FOO] == (first,)
+        assert bool(done.refused) is bool(body)
+        assert_clean(place)
+
     def test_only_projects_of_ours_are_asked_about(self, place: Workplace) -> None:
         place.index.requests.clear()
         retire(place)

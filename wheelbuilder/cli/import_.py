@@ -8,10 +8,11 @@ from pathlib import Path
 import click
 
 from wheelbuilder.build.cache import cache_home
-from wheelbuilder.cli.options import author, counted, store_option
+from wheelbuilder.cli.options import author, counted, dry_run_option, store_option
 from wheelbuilder.errors import ConfigurationError, IntegrityError
 from wheelbuilder.inputs.images import Catalogue, default_path
 from wheelbuilder.inputs.lists import RequirementsList, default_upstream, read_list
+from wheelbuilder.mirror.care import some
 from wheelbuilder.mirror.imports import Complaint, Terms, check, shadowing, take_over
 from wheelbuilder.mirror.layout import blob_key, check_channel
 from wheelbuilder.mirror.publish import Published
@@ -38,6 +39,7 @@ HINT = "Build it again or repair it (`auditwheel repair`); one bad wheel keeps t
     "--upstream", help="The simple index whose file names must not be shadowed. Default: the list's."
 )
 @click.option("--no-upstream", is_flag=True, help="Do not ask upstream: for machines that cannot reach it.")
+@dry_run_option
 def command(
     wheels: tuple[Path, ...],
     address: str,
@@ -47,6 +49,7 @@ def command(
     images: Path | None,
     upstream: str | None,
     no_upstream: bool,
+    dry_run: bool,
 ) -> int:
     """Check wheels that were built elsewhere as ours are checked, and publish them as one commit.
 
@@ -64,7 +67,11 @@ def command(
     if not complaints and index:
         complaints = shadowing(checked, index)
     _refuse(complaints, len(wheels))
-    words = f"imported {', '.join(sorted(wheel.filename for wheel in checked))}"
+    if dry_run:
+        _list(checked)
+        click.echo(f"Would publish {counted(len(checked), 'wheel')} in {where} of {store.address}.")
+        return 0
+    words = f"imported {some(sorted(wheel.filename for wheel in checked))}"
     done = take_over(store, where, checked, author(words), cache=states_cache())
     _tell(checked, done, f"{where} of {store.address}")
     return 0
@@ -107,8 +114,12 @@ def _refuse(complaints: Sequence[Complaint], number: int) -> None:
     )
 
 
-def _tell(wheels: Sequence[NewWheel], done: Published, where: str) -> None:
+def _list(wheels: Sequence[NewWheel]) -> None:
     for wheel in wheels:
         click.echo(blob_key(wheel.sha256, wheel.filename))
+
+
+def _tell(wheels: Sequence[NewWheel], done: Published, where: str) -> None:
+    _list(wheels)
     what = f"Published {counted(len(wheels), 'wheel')} in" if done.changed else "Already published in"
     click.echo(f"{what} {where}: commit {done.number}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from wheelbuilder.cli.options import author, channel_option, counted, dry_run_option, store_option
-from wheelbuilder.mirror.care import check_reason, remove, select
+from wheelbuilder.mirror.care import check_reason, remove, select, some
 from wheelbuilder.mirror.read import states_cache
 from wheelbuilder.mirror.stores import open_store
 
@@ -30,7 +30,7 @@ def command(pins: tuple[str, ...], address: str, channel: str, reason: str | Non
     if dry_run:
         click.echo(f"Would remove {counted(len(selection.all), 'file')} from {channel}.")
         return 0
-    words = f"removed {', '.join(map(str, selection.choices))}{why}"
+    words = f"removed {some(map(str, selection.choices))}{why}"
     done = remove(store, selection, author(words), cache=states_cache())
     click.echo(f"Removed {counted(len(selection.all), 'file')} from {channel}: commit {done.number}.")
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from wheelbuilder.cli.options import author, channel_option, counted, store_option
-from wheelbuilder.mirror.care import check_reason, select, yank
+from wheelbuilder.mirror.care import check_reason, select, some, yank
 from wheelbuilder.mirror.read import states_cache
 from wheelbuilder.mirror.stores import open_store
 
@@ -20,7 +20,7 @@ def command(pins: tuple[str, ...], address: str, channel: str, reason: str | Non
     why = f": {check_reason(reason)}" if reason else ""
     store = open_store(address)
     selection = select(store, channel, pins, cache=states_cache())
-    words = f"unyanked {', '.join(map(str, selection.choices))}{why}"
+    words = f"unyanked {some(map(str, selection.choices))}{why}"
     done = yank(store, selection, None, author(words), cache=states_cache())
     for file in selection.all:
         click.echo(file.filename if file.yanked is not None else f"{file.filename} (was not yanked)")

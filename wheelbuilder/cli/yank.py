@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from wheelbuilder.cli.options import author, channel_option, counted, store_option
-from wheelbuilder.mirror.care import check_reason, select, yank
+from wheelbuilder.mirror.care import check_reason, select, some, yank
 from wheelbuilder.mirror.read import states_cache
 from wheelbuilder.mirror.stores import open_store
 
@@ -23,7 +23,7 @@ def command(pins: tuple[str, ...], address: str, channel: str, reason: str) -> i
     reason = check_reason(reason)
     store = open_store(address)
     selection = select(store, channel, pins, cache=states_cache())
-    words = f"yanked {', '.join(map(str, selection.choices))}: {reason}"
+    words = f"yanked {some(map(str, selection.choices))}: {reason}"
     done = yank(store, selection, reason, author(words), cache=states_cache())
     for file in selection.all:
         already = " (already, for the same reason)" if file.yanked == reason else ""

@@ -174,13 +174,14 @@ def _near(choice: Choice, state: ProjectState | None, commit: Commit) -> str:
         return f"Did you mean {' or '.join(close)}?" if close else "It has nothing of this project."
     same = [file.filename for file in state.files if versions([file.filename]) == (choice.version,)]
     if same:
-        return f"Its files of this version: {_some(same)}."
+        return f"Its files of this version: {some(same)}."
     if known := versions(file.filename for file in state.files):
-        return f"Its versions of {choice.project}: {_some(map(str, known))}."
+        return f"Its versions of {choice.project}: {some(map(str, known))}."
     return f"It lists only upstream's files of {choice.project}, and those are upstream's to withdraw."
 
 
-def _some(words: Iterable[str]) -> str:
+def some(words: Iterable[str]) -> str:
+    """Return the first few words of many, for a hint or a note."""
     every = list(words)
     more = f" and {len(every) - MOST_NAMED} more" if len(every) > MOST_NAMED else ""
     return ", ".join(every[:MOST_NAMED]) + more

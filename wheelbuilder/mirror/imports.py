@@ -150,7 +150,8 @@ def _shadowing(
 
 def _problem(message: str, path: Path) -> str:
     """Return a message as one line that does not begin with the file's name: that comes before."""
-    line = " ".join(message.split())
+    words = " ".join(message.split())
+    line = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in words)
     for start in (f"{path.name}: ", f"{path.name} ", f"{path.name!r} ", f"{path} "):
         line = line.removeprefix(start)
     return line.rstrip(".")

@@ -35,7 +35,8 @@ def merge(state: ProjectState, files: Iterable[MirrorFile], upstream: Iterable[I
     """Add our files and upstream's to a state.
 
     A name that upstream serves with other bytes is refused, and so is one we already publish with
-    other bytes: the first wins. Upstream's files replace those known of the same versions.
+    other bytes: the first wins, and is listed again if it was retired, since whoever publishes found
+    upstream wanting. Upstream's files replace those known of the same versions.
     """
     good, refused = _servable(upstream)
     merged = replace(state, upstream=_merge_upstream(state.upstream, good))
@@ -45,7 +46,15 @@ def merge(state: ProjectState, files: Iterable[MirrorFile], upstream: Iterable[I
             refused.append(Refused(filename=file.filename, sha256=file.sha256, reason=reason))
         elif all(known.filename != file.filename for known in merged.files):
             merged = replace(merged, files=_in_order((*merged.files, file)))
+        merged = _reinstated(merged, file.filename)
     return Merged(state=merged, refused=tuple(refused))
+
+
+def _reinstated(state: ProjectState, filename: str) -> ProjectState:
+    if all(file.filename != filename or file.retired is None for file in state.files):
+        return state
+    files = (replace(it, retired=None) if it.filename == filename else it for it in state.files)
+    return replace(state, files=tuple(files))
 
 
 def shadows(file: MirrorFile, upstream: Iterable[IndexFile]) -> str | None:

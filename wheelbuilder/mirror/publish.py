@@ -126,9 +126,7 @@ class _Amendment:
         if self.memo and not changed and commit.number:
             self.memo.keep(commit.digest, self.refused)
         if self.supply and changed:
-            self.supply(
-                [file for name in changed for file in changed[name].files if file not in before[name].files]
-            )
+            self.supply([file for name in changed for file in _added(before[name], changed[name])])
         return _draft(commit, changed, stored) if changed else None
 
     def published(self, head: Head) -> Published:
@@ -142,6 +140,12 @@ class _Amendment:
         stored = state_bytes(self.store, held.values(), cache=self.cache)
         states = {name: parse_state(stored[wanted], name, wanted) for name, wanted in held.items()}
         return {name: states.get(name) or ProjectState(name=name) for name in sorted(self.edits)}, stored
+
+
+def _added(before: ProjectState, after: ProjectState) -> list[MirrorFile]:
+    """Return the files whose bytes are new: one that was marked otherwise is not."""
+    held = {file.key for file in before.files}
+    return [file for file in after.files if file.key not in held]
 
 
 def _check(change: Change) -> None:

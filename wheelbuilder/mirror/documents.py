@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from packaging.utils import NormalizedName, canonicalize_name
+from packaging.utils import NormalizedName
 
 from wheelbuilder.errors import ConfigurationError, IntegrityError
 from wheelbuilder.inputs.tables import Table
@@ -75,4 +75,4 @@ def project_name(name: str, where: str) -> NormalizedName:
     """Return a project's name; IntegrityError where it is not normalized (PEP 503)."""
     if not NORMALIZED.fullmatch(name):
         raise IntegrityError(f"{where}: {name!r} is not a normalized project name.", REPAIR)
-    return canonicalize_name(name)
+    return NormalizedName(name)

@@ -7,7 +7,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,6 +25,7 @@ class Fault(Enum):
     BUSY = "503 before the server saw it"
     RESET = "the connection is reset before the server saw it"
     STALL = "no answer, ever; the server never saw it"
+    MOVED = "301, the bucket is in another region; the server never saw it"
     WEB_PAGE = "a web page with status 200; the server never saw it"
     LOST = "the server did it, then the connection is reset"
     LOST_ERROR = "the server did it, then the answer is 500"
@@ -108,6 +109,10 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     proxy: Proxy
 
+    def handle(self) -> None:
+        with suppress(ConnectionError):  # a client that hangs up between two requests
+            super().handle()
+
     def do_GET(self) -> None:
         self._answer()
 
@@ -141,6 +146,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _misbehave(self, fault: Fault) -> None:
         if fault in (Fault.ERROR, Fault.LOST_ERROR, Fault.BUSY):
             self._send(503 if fault is Fault.BUSY else 500, [], b"")
+        elif fault is Fault.MOVED:
+            words = b"<Error><Code>PermanentRedirect</Code><Message>Use the other endpoint</Message></Error>"
+            region = ("x-amz-bucket-region", "xx-north-7")
+            self._send(301, [("Content-Type", "application/xml"), region], words)
         elif fault is Fault.WEB_PAGE:
             self._send(200, [("Content-Type", "text/html")], b"<html><body>Log in</body></html>")
         else:

@@ -15,9 +15,11 @@ PIPELINE = (
     "catch_errors gatekeeper healthcheck cache listing_formats bulk tempurl s3api tempauth staticweb "
     "container-quotas copy slo dlo versioned_writes symlink"
 )
+# On a busy machine the defaults (half a second) make a part be left out for a minute.
+PATIENT = "conn_timeout = 30\nnode_timeout = 60\n"
 OPTIONS = {
     "s3api": "location = us-east-1\ns3_acl = false",
-    "tempauth": "user_test_tester = testing .admin",
+    "tempauth": "user_test_tester = testing .admin\nuser_test_reader = reading",
     "slo": "minimum_segment_size = 1",
     "container-quotas": "use = egg:swift#container_quotas",
 }
@@ -68,7 +70,7 @@ def _configure(settings: Path, disks: Path, ports: dict[str, int]) -> None:
         (settings / f"{name}-server.conf").write_text(
             f"{_defaults(settings, ports[name])}devices = {disks}\nmount_check = false\n"
             f"disable_fallocate = true\n[pipeline:main]\npipeline = {name}-server\n"
-            f"[app:{name}-server]\nuse = egg:swift#{name}\n"
+            f"[app:{name}-server]\nuse = egg:swift#{name}\n{PATIENT}container_update_timeout = 60\n"
         )
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda name: _make_ring(settings, name, ports[name]), PARTS))
@@ -84,6 +86,7 @@ def _make_ring(settings: Path, name: str, port: int) -> None:
 def _proxy(settings: Path, ports: dict[str, int]) -> str:
     lines = [_defaults(settings, ports["proxy"]), f"[pipeline:main]\npipeline = {PIPELINE} proxy-server\n"]
     lines.append("[app:proxy-server]\nuse = egg:swift#proxy\naccount_autocreate = true\n")
+    lines.append(f"{PATIENT}recoverable_node_timeout = 60\nerror_suppression_limit = 1000000\n")
     options = OPTIONS | {
         "cache": f"use = egg:swift#memcache\nmemcache_servers = 127.0.0.1:{ports['memcached']}"
     }

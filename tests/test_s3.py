@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -8,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from s3_proxy import Fault, Proxy, Request, once, proxied
 from s3_servers import SERVERS, FreshBucket, Server
 
+from wheelbuilder.cli.doctor import command as doctor
 from wheelbuilder.errors import ConfigurationError, UnreachableError
 from wheelbuilder.mirror.lease import Terms
 from wheelbuilder.mirror.probe import KEPT, Form
@@ -220,3 +223,31 @@ def test_everybody_can_read_what_was_made_public(name: str, s3_servers: Callable
     with urllib.request.urlopen(f"{bucket.make_public()}/p/a%2Bb/index.html") as answer:
         assert (answer.read(), answer.headers["content-type"]) == (b"page", "text/plain")
         assert answer.headers["cache-control"] == "no-cache"
+
+
+class TestDoctor:
+    """`wheelbuilder doctor --store` says who arbitrates between writers."""
+
+    def said(self, address: str) -> tuple[bool, str]:
+        result = CliRunner().invoke(doctor, ("--quick", "--json", "--store", address))
+        (finding,) = (each for each in json.loads(result.stdout) if each["subject"] == "store")
+        return finding["works"], finding["words"]
+
+    @pytest.mark.parametrize("name", SERVERS)
+    def test_it_says_what_each_server_honours(
+        self, name: str, s3_servers: Callable[[str], Server], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bucket = s3_servers(name).new_bucket()
+        for variable, value in bucket.env.items():
+            monkeypatch.setenv(variable, value)
+        works, words = self.said(bucket.address)
+        assert works and ("lease of 30 s stands in" in words) == (FORMS[name] is Form.NONE)
+        assert ("are honoured" in words) == (FORMS[name] is not Form.NONE)
+
+    def test_it_says_what_is_wrong(self) -> None:
+        works, words = self.said("s3://no-such-bucket")
+        assert not works and "does not exist" in words
+
+    def test_a_directory(self, tmp_path: Path) -> None:
+        works, words = self.said(str(tmp_path / "store"))
+        assert works and "can be made" in words and not (tmp_path / "store").exists()

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 
 import click
 
 from wheelbuilder.build.health import Finding, examine
-from wheelbuilder.errors import UnreachableError
+from wheelbuilder.errors import UnreachableError, WheelbuilderError
 from wheelbuilder.inputs.images import Catalogue, default_path
+from wheelbuilder.mirror.stores import look_at
 
 
 @click.command()
 @click.option("--images", "table", type=click.Path(path_type=Path), help="The image table.")
 @click.option("--engine", "preferred", help="podman or docker; default: what works.")
+@click.option("--store", "address", help="Also look at a store: a directory or s3://bucket/prefix.")
 @click.option("--quick", is_flag=True, help="Do not start a container in every root.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def command(*, table: Path | None, preferred: str | None, quick: bool, as_json: bool) -> None:
+def command(
+    *, table: Path | None, preferred: str | None, address: str | None, quick: bool, as_json: bool
+) -> None:
     """Say what works on this machine, and what to do about the rest. Exit code 3: builds cannot run."""
     findings = []
-    for finding in examine(Catalogue.read(table or default_path()), preferred, try_roots=not quick):
+    catalogue = Catalogue.read(table or default_path())
+    looked_at = [_store(address)] if address else []
+    for finding in chain(looked_at, examine(catalogue, preferred, try_roots=not quick)):
         findings.append(finding)
         if not as_json:
             _say(finding)
@@ -29,6 +36,13 @@ def command(*, table: Path | None, preferred: str | None, quick: bool, as_json: 
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     if any(finding.needed and not finding.works for finding in findings):
         raise UnreachableError("Builds cannot run on this machine.", "See the lines marked 'no' above.")
+
+
+def _store(address: str) -> Finding:
+    try:
+        return Finding(subject="store", works=True, words=look_at(address))
+    except WheelbuilderError as error:
+        return Finding(subject="store", works=False, words=error.message, remedy=error.hint, needed=True)
 
 
 def _say(finding: Finding) -> None:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from wheelbuilder.mirror.lease import Lease, Terms
-from wheelbuilder.mirror.probe import Abilities, abilities
+from wheelbuilder.mirror.probe import Abilities, Form, abilities
 from wheelbuilder.mirror.s3_client import Patience, Place
 from wheelbuilder.mirror.s3_large import PART, upload_large
 from wheelbuilder.mirror.s3_lease import BucketCell
@@ -119,6 +119,18 @@ class S3Store:
         that writes nothing neither probes nor waits.
         """
         return self.lease.kept()
+
+    def look(self) -> str:
+        """Probe anew, whatever is kept of earlier days, and say who arbitrates between writers.
+
+        Errors: UnreachableError, ConfigurationError.
+        """
+        with self._guard:
+            self._abilities = abilities(self.bucket, fresh=True)
+        if not self._abilities.conditional:
+            return f"conditional writes are not honoured: a lease of {self.terms.duration:g} s stands in"
+        form = self._abilities.if_match
+        return "conditional writes are honoured" + (f" with ETags {form}" if form is Form.UNQUOTED else "")
 
     def barrier(self) -> None:
         """Do nothing: an answered request is durable."""

@@ -85,8 +85,7 @@ class Requests:
     def __init__(self, place: Place, patience: Patience, like: Requests | None = None) -> None:
         self.place = place
         self.patience = patience
-        self._session: Any = like._session if like else boto3.session.Session()
-        self.client: Any = _connect(self._session, place, patience, like.endpoint if like else None)
+        self._session, self.client = _connect(place, patience, like)
         self.endpoint: str = self.client.meta.endpoint_url
 
     def hurried(self, **times: Any) -> Requests:
@@ -149,10 +148,14 @@ class Requests:
 _making = threading.Lock()  # sessions of boto3 are not for several threads; clients are
 
 
-def _connect(session: Any, place: Place, patience: Patience, endpoint: str | None) -> Any:
+def _connect(place: Place, patience: Patience, like: Requests | None) -> tuple[Any, Any]:
+    """Return a session and its client; both of their settings like another's, if one is given."""
     try:
         with _making:
-            return _client(session, patience, endpoint)
+            session = like._session if like else boto3.session.Session()
+            return session, _client(session, patience, like.endpoint if like else None)
+    except s3_errors.NO_CREDENTIALS as error:
+        raise s3_errors.no_credentials(place.address, error) from None
     except (aws.BotoCoreError, ValueError) as error:  # a profile, an endpoint or a region that cannot be
         raise ConfigurationError(
             f"The store {place.address} cannot be opened: {' '.join(str(error).split()).rstrip('.')}.",

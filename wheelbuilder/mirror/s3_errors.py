@@ -38,6 +38,10 @@ class GarbledError(Exception):
     """An answer that is not what was stored or asked for: cut short, altered, or of another protocol."""
 
 
+class StrangeError(GarbledError):
+    """An answer without what every S3 server says."""
+
+
 # Everything that the transport raises; what else botocore raises is about credentials and settings.
 TRANSPORT = (aws.HTTPClientError, aws.IncompleteReadError, ResponseParserError, HTTPError, GarbledError)
 
@@ -80,7 +84,8 @@ def is_web_page(error: Exception) -> bool:
     """Say whether the answer was a web page: whoever sent it is not an S3 server."""
     if isinstance(error, aws.ClientError):
         headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-        return status_of(error) < 500 and "text/html" in headers.get("content-type", "")
+        passing = status_of(error) >= 500 and status_of(error) != HTTPStatus.NOT_IMPLEMENTED
+        return "text/html" in headers.get("content-type", "") and not passing
     return isinstance(error, ResponseParserError) and "<html" in str(error).lower()
 
 
@@ -94,6 +99,8 @@ def explain(error: Exception, address: str, endpoint: str, deed: str) -> Wheelbu
         return no_credentials(address, error)
     if isinstance(error, ResponseParserError):
         return not_s3(address, endpoint, "its answers cannot be parsed")
+    if isinstance(error, StrangeError):
+        return not_s3(address, endpoint, str(error))
     what = "cannot be reached" if nobody_answered(error) else "does not answer as it should"
     return UnreachableError(
         f"The store {address} {what} at {endpoint}, {deed}: {_words(error)}.",

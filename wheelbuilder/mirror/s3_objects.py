@@ -15,7 +15,7 @@ from botocore import exceptions as aws
 
 from wheelbuilder.errors import ConfigurationError, UnreachableError
 from wheelbuilder.mirror.s3_client import Answer, Patience, Place, Requests
-from wheelbuilder.mirror.s3_errors import GarbledError, code_of, not_s3, status_of
+from wheelbuilder.mirror.s3_errors import GarbledError, StrangeError, code_of, status_of
 from wheelbuilder.mirror.s3_payload import BLOCK, DIGEST, Payload
 from wheelbuilder.mirror.store import HIDDEN, Listed, Object, check_key
 
@@ -52,13 +52,18 @@ class Bucket:
         """Return what the headers of an object say; None if it is not there."""
         where = self.requests.where(key)
         deed = f"reading {key}"
-        answer = self.requests.answer(deed, lambda: self.requests.client.head_object(**where))
+
+        def send() -> Headed:
+            found = self.requests.client.head_object(**where)
+            kept = found.get("Metadata", {}).get(DIGEST, "")
+            return Headed(etag=quoted(told(found, "ETag")), size=int(found["ContentLength"]), sha256=kept)
+
+        answer = self.requests.answer(deed, send)
         if answer.error and status_of(answer.error) == 404:
             self._check_bucket()
             return None
-        found = self._known(answer, deed)
-        etag, size = quoted(str(found.get("ETag", ""))), int(found["ContentLength"])
-        return Headed(etag=etag, size=size, sha256=found.get("Metadata", {}).get(DIGEST, ""))
+        headed: Headed = self._known(answer, deed)
+        return headed
 
     def get(self, key: str) -> Object | None:
         """Return what an object holds; None if it is not there."""
@@ -166,6 +171,8 @@ class Bucket:
 
         def send() -> tuple[dict[str, str], ...]:
             answer = self.requests.client.delete_objects(Bucket=place.bucket, Delete=objects)
+            if "text/html" in answer["ResponseMetadata"]["HTTPHeaders"].get("content-type", ""):
+                raise StrangeError("it answers with web pages")
             errors = tuple(error for error in answer.get("Errors", ()) if error.get("Code") != "NoSuchKey")
             if any(error.get("Code") in PASSING for error in errors):
                 raise GarbledError(f"{errors[0].get('Code')} for {errors[0].get('Key')}")
@@ -207,6 +214,7 @@ class Bucket:
 
         def send() -> dict[str, Any]:
             found = dict(self.requests.client.get_object(**self.requests.where(key)))
+            told(found, "ETag")
             found["Body"] = body = _Digesting(found["Body"])
             try:
                 take(found)
@@ -223,8 +231,6 @@ class Bucket:
             self._seen = True
             return None
         found: dict[str, Any] = self._known(answer, deed)
-        if not found.get("ETag"):
-            raise not_s3(self.address, self.requests.endpoint, "its answers have no ETag")
         return found
 
     def _known(self, answer: Answer[Any], deed: str) -> Any:
@@ -277,9 +283,9 @@ def is_refusal(error: aws.ClientError) -> bool:
 
 
 def told(answer: dict[str, Any], name: str) -> str:
-    """Return what an answer always has to say; raises GarbledError, which has the request sent again."""
+    """Return what an answer always has to say; raises StrangeError, which has the request sent again."""
     if answer.get(name) in (None, ""):
-        raise GarbledError(f"the answer has no {name}")
+        raise StrangeError(f"its answers have no {name}")
     return str(answer[name])
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from wheelbuilder.errors import ConfigurationError
+from wheelbuilder.errors import ConfigurationError, UnreachableError
 from wheelbuilder.mirror.directory import DirectoryStore
 from wheelbuilder.mirror.store import Store
 
@@ -24,6 +25,31 @@ def open_store(address: str) -> Store:
             "Give the path of a directory, or s3://bucket/prefix.",
         )
     return DirectoryStore(Path(address))
+
+
+def look_at(address: str) -> str:
+    """Try a store, writing and removing keys of our own, and say how several writers get on in it.
+
+    Errors: UnreachableError or ConfigurationError, where it cannot be opened, read or written.
+    """
+    store = open_store(address)
+    if isinstance(store, DirectoryStore):
+        return f"{_look_into(store)}; a lock of the file system arbitrates between writers"
+    from wheelbuilder.mirror.s3 import S3Store
+
+    assert isinstance(store, S3Store)
+    return f"{address} answers and can be written; {store.look()}"
+
+
+def _look_into(store: DirectoryStore) -> str:
+    there = store.path.exists()
+    if not os.access(_nearest(store.path), os.W_OK):
+        raise UnreachableError(f"The directory {store.path} cannot be written.", "Give this user the right.")
+    return f"{store.path} can be written" if there else f"{store.path} does not exist yet and can be made"
+
+
+def _nearest(path: Path) -> Path:
+    return path if path.exists() or path == path.parent else _nearest(path.parent)
 
 
 def _open_bucket(address: str) -> Store:

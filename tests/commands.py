@@ -7,7 +7,6 @@ import io
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from unittest import mock
 
 from wheelbuilder.__main__ import run
 
@@ -32,11 +31,10 @@ class Said:
 def command(*words: str | Path) -> Said:
     """Run `wheelbuilder` with these words."""
     out, err = io.StringIO(), io.StringIO()
-    argv = ["wheelbuilder", *map(str, words)]
-    with (
-        mock.patch.object(sys, "argv", argv),
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-    ):
-        code = run()
+    before, sys.argv = sys.argv, ["wheelbuilder", *map(str, words)]
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = run()
+    finally:
+        sys.argv = before
     return Said(code=code, out=out.getvalue(), err=err.getvalue())

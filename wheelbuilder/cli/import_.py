@@ -36,7 +36,8 @@ HINT = "Build it again or repair it (`auditwheel repair`); one bad wheel keeps t
 @click.option("--target", help="The wheels are for this target; kept with each file.")
 @click.option("--images", type=click.Path(path_type=Path), help="The image table.")
 @click.option(
-    "--upstream", help="The simple index whose file names must not be shadowed. Default: the list's."
+    "--upstream",
+    help="The simple index whose file names must not be shadowed. Default: the list's, or the usual one.",
 )
 @click.option("--no-upstream", is_flag=True, help="Do not ask upstream: for machines that cannot reach it.")
 @dry_run_option

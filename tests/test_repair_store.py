@@ -126,7 +126,7 @@ def check_withdrawn(store: Mirror, key: str, planned: Repair) -> None:
 @pytest.mark.integration
 @pytest.mark.parametrize("part", range(4))
 def test_whichever_of_200_objects_is_lost_or_damaged(tmp_path: Path, part: int) -> None:
-    store = filled(tmp_path, 9)
+    store = filled(tmp_path, 11)
     assert len(store.objects) >= 200
     for index, key in list(enumerate(sorted(store.objects)))[part::4]:
         for position in (None, index * 7919 % len(store.objects[key])):

@@ -70,13 +70,15 @@ def read(store: Store, key: str) -> Object | IntegrityError | None:
 
 
 def headers(key: str, found: Object) -> Finding | None:
-    """Compare the headers that an object is stored with, where the store keeps any, with those of its key."""
+    """Compare the headers that an object is stored with, in a store that keeps any, with those of its key."""
+    if found.content_type is None:
+        return None
     wanted = {"content type": content_type(key), "Cache-Control": cache_control(key)}
     stored = {"content type": found.content_type, "Cache-Control": found.cache_control}
-    wrong = [name for name, value in stored.items() if value is not None and value != wanted[name]]
+    wrong = [name for name, value in stored.items() if value != wanted[name]]
     if not wrong:
         return None
-    words = ", ".join(f"{name} {stored[name]!r} instead of {wanted[name]!r}" for name in wrong)
+    words = " and ".join(f"{name} {stored[name] or '(none)'} instead of {wanted[name]}" for name in wrong)
     return error(key, Kind.HEADERS, f"is stored with the {words}")
 
 

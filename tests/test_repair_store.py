@@ -4,6 +4,7 @@ import json
 import random
 import shutil
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,12 @@ from wheelbuilder.mirror.commits import Commit, head_bytes
 from wheelbuilder.mirror.directory import DirectoryStore
 from wheelbuilder.mirror.documents import sealed
 from wheelbuilder.mirror.layout import View, head_key, page_key, state_key
-from wheelbuilder.mirror.publish import publish
+from wheelbuilder.mirror.merge import Merged
+from wheelbuilder.mirror.publish import amend, publish
 from wheelbuilder.mirror.read import contents, read_commit, read_head
 from wheelbuilder.mirror.repair import Repair, plan
 from wheelbuilder.mirror.repair_deeds import Deed
+from wheelbuilder.mirror.states import ProjectState
 
 IRREPLACEABLE = ("logs/", "sdists/", "runs/")
 
@@ -254,6 +257,19 @@ class TestStates:
         shutil.rmtree(store.path / "runs")
         assert state_key(state) in lost(repair(store))
         assert is_clean(deep(store)) and contents(store, "candidate").projects == before
+
+    def test_rebuilt_with_what_is_retired(self, store: Mirror) -> None:
+        def retire(state: ProjectState) -> Merged:
+            files = tuple(replace(file, retired="2026-01-05T00:00:00Z") for file in state.files)
+            return Merged(state=replace(state, files=files))
+
+        amend(store, "candidate", {canonicalize_name("p2"): retire}, run="", now=NOW)
+        pages = {view: store.bytes(f"channels/candidate/{view}/p2/index.html") for view in View}
+        assert pages[View.GAP] is None and pages[View.WHOLE]
+        self.forget(store, "p2")
+        planned = repair(store)
+        assert "is rebuilt from its pages" in planned.lost[0].words and is_clean(deep(store))
+        assert pages == {view: store.bytes(f"channels/candidate/{view}/p2/index.html") for view in View}
 
     def test_withdrawn_where_the_pages_are_lost_too(self, store: Mirror) -> None:
         state = self.forget(store, "p2")

@@ -70,7 +70,7 @@ def plan(
             break
         for key in repairs.store.touched:
             memo.pop(key, None)
-        seen = examine(repairs.store, deep=deep, patience=0, memo=memo, watch=watch)
+        seen = examine(repairs.store, deep=deep, patience=patience, memo=memo, watch=watch)
     return Repair(before=before, after=seen.findings, remedies=tuple(repairs.remedies), journal=repairs.store)
 
 

@@ -72,7 +72,7 @@ def replace_states(repairs: Repairs, look: Look, lost: Collection[str]) -> None:
     for name, state in head.commit.projects.items():
         if state not in lost:
             continue
-        made = rebuilt(repairs.store, look.name, name)
+        made = rebuilt(repairs.store, look.name, name, in_gap=name in head.commit.gap, now=repairs.now)
         data = made.to_bytes() if made else b""
         if made:
             write(repairs.store, state_key(digest(data)), data)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -14,31 +16,36 @@ from wheelbuilder.mirror.audit_findings import read
 from wheelbuilder.mirror.documents import unsealed
 from wheelbuilder.mirror.layout import View, blob_key, page_key
 from wheelbuilder.mirror.pages import project_pages
-from wheelbuilder.mirror.states import MirrorFile, ProjectState
+from wheelbuilder.mirror.states import MirrorFile, ProjectState, timestamp
 from wheelbuilder.mirror.store import Object, Store
 from wheelbuilder.plan.files import IndexFile
 
 Values = Mapping[str, Any]
 
 
-def rebuilt(store: Store, channel: str, name: NormalizedName) -> ProjectState | None:
-    """Return a state that renders to the pages which are there, None if they do not say.
+def rebuilt(
+    store: Store, channel: str, name: NormalizedName, *, in_gap: bool, now: datetime
+) -> ProjectState | None:
+    """Return a state that renders to the JSON pages which are there, None if they do not say.
 
-    What no page says (files that are retired or shadowed) is not in it.
+    What no page says (files that are shadowed) is not in it. in_gap: whether the gap view has the project.
+    now: what stands for the time since when a file that only the whole view has is retired.
     """
-    pages = {view: _files(store, page_key(channel, view, name)) for view in (View.GAP_JSON, View.WHOLE_JSON)}
-    ours = {file["filename"]: file for page in pages.values() for file in page if _is_ours(file)}
-    upstream = [file for file in pages[View.WHOLE_JSON] if not _is_ours(file)]
+    gap, whole = (_files(store, page_key(channel, view, name)) for view in (View.GAP_JSON, View.WHOLE_JSON))
+    ours = {file["filename"]: file for file in (*gap, *whole) if _is_ours(file)}
+    kept = {file["filename"] for file in gap} if gap or not in_gap else ours.keys()
     try:
         builds = dict(_builds(store)) if ours else {}
+        files = {filename: _mirror_file(file, builds) for filename, file in ours.items()}
+        since = timestamp(now)
         state = ProjectState(
             name=name,
-            files=tuple(_mirror_file(file, builds) for file in ours.values()),
-            upstream=tuple(_index_file(file) for file in upstream),
+            files=tuple(it if at in kept else replace(it, retired=since) for at, it in files.items()),
+            upstream=tuple(_index_file(file) for file in whole if not _is_ours(file)),
         )
     except (KeyError, TypeError, ValueError):  # a page that is damaged itself
         return None
-    return state if (ours or upstream) and _agrees(store, channel, state) else None
+    return state if (state.files or state.upstream) and _agrees(store, channel, state) else None
 
 
 def _agrees(store: Store, channel: str, state: ProjectState) -> bool:

@@ -220,7 +220,7 @@ class TestWriting:
 def test_everybody_can_read_what_was_made_public(name: str, s3_servers: Callable[[str], Server]) -> None:
     bucket = s3_servers(name).new_bucket()
     put(bucket.store("p"), "a+b/index.html", b"page")
-    with urllib.request.urlopen(f"{bucket.make_public()}/p/a%2Bb/index.html") as answer:
+    with urllib.request.urlopen(f"{bucket.make_public()}/p/a%2Bb/") as answer:
         assert (answer.read(), answer.headers["content-type"]) == (b"page", "text/plain")
         assert answer.headers["cache-control"] == "no-cache"
 

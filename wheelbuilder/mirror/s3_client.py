@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
@@ -24,7 +25,9 @@ from wheelbuilder.mirror import s3_errors
 
 R = TypeVar("R")
 POOL = 16  # connections
+INDEX = "index.html"
 BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", re.ASCII)
+ODD = re.compile(r"[\x00-\x1f\\#]")
 CONNECT_ATTEMPTS = 4  # where nobody listens, somebody waits for the message
 PAGE_ATTEMPTS = 2  # where a web server answers, too
 RANDOM = secrets.SystemRandom()
@@ -48,23 +51,49 @@ class Patience:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Place:
-    """A bucket and what every key in it begins with: "" or "some/prefix/"."""
+    """A bucket and what every object's name in it begins with: "" or "some/prefix/".
+
+    web_host: whether something in front gives out .../index.html for .../. Plain S3 does not, and installers
+    ask for .../, so that otherwise this is the name of the object which holds the key .../index.html.
+    """
 
     address: str
     bucket: str
     prefix: str
+    web_host: bool = False
 
     @classmethod
     def parse(cls, address: str) -> Place:
-        """Read s3://bucket/prefix; raises ConfigurationError."""
-        bucket, _, prefix = address.removeprefix("s3://").partition("/")
+        """Read s3://bucket/prefix or s3://bucket/prefix?index=index.html; raises ConfigurationError."""
+        path, asked, option = address.removeprefix("s3://").partition("?")
+        bucket, _, prefix = path.partition("/")
         prefix = prefix.rstrip("/")
-        odd = any(part in ("", ".", "..") for part in prefix.split("/")) and prefix
-        if not BUCKET.fullmatch(bucket) or odd or any(ord(char) < 32 or char in "\\?#" for char in prefix):
+        parts = prefix.split("/") if prefix else []
+        odd = any(part in ("", ".", "..") for part in parts) or any(map(ODD.search, parts))
+        if not BUCKET.fullmatch(bucket) or odd or (asked and option != f"index={INDEX}"):
             raise ConfigurationError(
-                f"{address!r} is not the address of a bucket.", "Write s3://bucket or s3://bucket/prefix."
+                f"{address!r} is not the address of a bucket.",
+                f"Write s3://bucket or s3://bucket/prefix, with ?index={INDEX} behind a static web host.",
             )
-        return cls(address=address, bucket=bucket, prefix=f"{prefix}/" if prefix else "")
+        prefix = f"{prefix}/" if prefix else ""
+        return cls(address=address, bucket=bucket, prefix=prefix, web_host=bool(asked))
+
+    def name(self, key: str) -> str:
+        """Return the name of the object that holds a key."""
+        folder = not self.web_host and key.endswith(f"/{INDEX}")
+        return self.prefix + (key.removesuffix(INDEX) if folder else key)
+
+    def key(self, name: str) -> str:
+        """Return the key that an object holds; "" for one that holds none."""
+        key = name.removeprefix(self.prefix)
+        if self.web_host:
+            return key
+        return f"{key}{INDEX}" if key.endswith("/") else "" if key.endswith(f"/{INDEX}") else key
+
+    def names_from(self, prefix: str) -> str:
+        """Return what the names of all objects begin with whose keys begin with a prefix."""
+        folder, slash, rest = prefix.rpartition("/")
+        return self.prefix + (folder + slash if INDEX.startswith(rest) and not self.web_host else prefix)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,7 +123,7 @@ class Requests:
 
     def where(self, key: str) -> dict[str, str]:
         """Return the parameters that name an object."""
-        return {"Bucket": self.place.bucket, "Key": self.place.prefix + key}
+        return {"Bucket": self.place.bucket, "Key": self.place.name(key)}
 
     def answer(
         self, deed: str, send: Callable[[], R], *, sure: Callable[[], None] | None = None
@@ -173,6 +202,7 @@ def _client(session: Any, patience: Patience, endpoint: str | None) -> Any:
         options["config"] = options["config"].merge(Config(s3={"addressing_style": "path"}))
         client = session.client("s3", **(options | {"region_name": region or "us-east-1"}))
     client.meta.events.register("before-call.s3.DeleteObjects", _add_md5)
+    client.meta.events.register("before-parse.s3.DeleteObjects", _check_deleted)
     return client
 
 
@@ -197,6 +227,13 @@ def _add_md5(params: dict[str, Any], **_: Any) -> None:
     """Give a request the header that older servers want of it, where botocore sends a newer one."""
     digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
     params["headers"]["Content-MD5"] = base64.b64encode(digest).decode()
+
+
+def _check_deleted(response_dict: dict[str, Any], **_: Any) -> None:
+    """Refuse an answer of any other kind, which botocore would take for "all are deleted"."""
+    ok = response_dict["status_code"] == HTTPStatus.OK
+    if ok and not re.search(rb"<(DeleteResult|Error)\b", response_dict["body"]):
+        raise s3_errors.StrangeError("it does not say what it deleted")
 
 
 def _retry_after(failure: Exception) -> float:

@@ -143,16 +143,17 @@ class Bucket:
 
     def list(self, prefix: str) -> Iterator[Listed]:
         """Yield every key below a prefix, whatever the size of the server's pages."""
-        for page in self._pages(prefix):
+        place = self.requests.place
+        for page in self._pages(place.names_from(prefix), prefix):
             for entry in page.get("Contents", ()):
-                key = entry["Key"].removeprefix(self.requests.place.prefix)
-                if _is_key(key):
+                key = place.key(entry["Key"])
+                if key.startswith(prefix) and _is_key(key):
                     yield Listed(key=key, size=entry["Size"], modified=entry["LastModified"].timestamp())
 
     def folders(self, prefix: str) -> Iterator[str]:
         """Yield the names of the folders directly below a prefix that ends with "/", or is empty."""
         whole = self.requests.place.prefix + prefix
-        for page in self._pages(prefix, Delimiter="/"):
+        for page in self._pages(whole, prefix, Delimiter="/"):
             for entry in page.get("CommonPrefixes", ()):
                 name = entry["Prefix"].removeprefix(whole).rstrip("/")
                 if name and name != HIDDEN:
@@ -166,13 +167,11 @@ class Bucket:
 
     def _delete(self, keys: tuple[str, ...]) -> None:
         place = self.requests.place
-        objects = {"Objects": [{"Key": place.prefix + key} for key in keys], "Quiet": True}
+        objects = {"Objects": [{"Key": place.name(key)} for key in keys], "Quiet": True}
         deed = f"deleting {keys[0]}" + (f" and {len(keys) - 1} more" if keys[1:] else "")
 
         def send() -> tuple[dict[str, str], ...]:
             answer = self.requests.client.delete_objects(Bucket=place.bucket, Delete=objects)
-            if "text/html" in answer["ResponseMetadata"]["HTTPHeaders"].get("content-type", ""):
-                raise StrangeError("it answers with web pages")
             errors = tuple(error for error in answer.get("Errors", ()) if error.get("Code") != "NoSuchKey")
             if any(error.get("Code") in PASSING for error in errors):
                 raise GarbledError(f"{errors[0].get('Code')} for {errors[0].get('Key')}")
@@ -185,19 +184,19 @@ class Bucket:
                 "Give these credentials the right to delete objects, then run again.",
             )
 
-    def _pages(self, prefix: str, **options: str) -> Iterator[dict[str, Any]]:
+    def _pages(self, names: str, what: str, **options: str) -> Iterator[dict[str, Any]]:
         place, token = self.requests.place, dict[str, str]()
 
         def send() -> dict[str, Any]:
             answer = self.requests.client.list_objects_v2(
-                Bucket=place.bucket, Prefix=place.prefix + prefix, **options, **token
+                Bucket=place.bucket, Prefix=names, **options, **token
             )
             if told(answer, "IsTruncated") == "True":
                 told(answer, "NextContinuationToken")
             return dict(answer)
 
         while True:
-            page = self.requests.value(f"listing {prefix or 'it'}", send)
+            page = self.requests.value(f"listing {what or 'it'}", send)
             self._seen = True
             yield page
             if not page["IsTruncated"]:

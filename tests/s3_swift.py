@@ -17,6 +17,7 @@ PIPELINE = (
 )
 # On a busy machine the defaults (half a second) make a part be left out for a minute.
 PATIENT = "conn_timeout = 30\nnode_timeout = 60\n"
+PATIENT_CACHE = "connect_timeout = 30\npool_timeout = 30\nio_timeout = 30\nerror_suppression_limit = 1000000"
 OPTIONS = {
     "s3api": "location = us-east-1\ns3_acl = false",
     "tempauth": "user_test_tester = testing .admin\nuser_test_reader = reading",
@@ -87,9 +88,8 @@ def _proxy(settings: Path, ports: dict[str, int]) -> str:
     lines = [_defaults(settings, ports["proxy"]), f"[pipeline:main]\npipeline = {PIPELINE} proxy-server\n"]
     lines.append("[app:proxy-server]\nuse = egg:swift#proxy\naccount_autocreate = true\n")
     lines.append(f"{PATIENT}recoverable_node_timeout = 60\nerror_suppression_limit = 1000000\n")
-    options = OPTIONS | {
-        "cache": f"use = egg:swift#memcache\nmemcache_servers = 127.0.0.1:{ports['memcached']}"
-    }
+    cache = f"use = egg:swift#memcache\nmemcache_servers = 127.0.0.1:{ports['memcached']}\n{PATIENT_CACHE}"
+    options = OPTIONS | {"cache": cache}
     for name in PIPELINE.split():
         chosen = options.get(name, "")
         egg = "" if chosen.startswith("use =") else f"use = egg:swift#{name}\n"

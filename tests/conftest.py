@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
     from s3_servers import FreshBucket, Server
 
 SETUPTOOLS = "80.9.0"
+
+
+def pytest_configure() -> None:
+    """Let processes that tests start hear SIGINT, where a shell has started us in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

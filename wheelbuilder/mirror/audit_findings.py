@@ -47,7 +47,8 @@ class Finding:
 
 
 def error(key: str, kind: Kind, complaint: str) -> Finding:
-    """Return a finding that makes the store unclean."""
+    """Return a finding that makes the store unclean. complaint: what begins with the key is cut."""
+    complaint = complaint.removeprefix(f"{key} ").removeprefix(f"{key}: ")
     return Finding(severity=Severity.ERROR, key=key, kind=kind, complaint=complaint)
 
 

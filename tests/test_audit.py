@@ -15,12 +15,14 @@ from mirrors import NOW, snapshot, start_child, upstream_file, wheel_change
 
 from wheelbuilder.cli.audit import command
 from wheelbuilder.errors import ConfigurationError
+from wheelbuilder.mirror import audit_files
 from wheelbuilder.mirror.audit import Finding, Kind, Severity, audit, is_clean
 from wheelbuilder.mirror.commits import head_bytes
 from wheelbuilder.mirror.directory import DirectoryStore
 from wheelbuilder.mirror.layout import snapshots_key
+from wheelbuilder.mirror.merge import Merged
 from wheelbuilder.mirror.prune import prune
-from wheelbuilder.mirror.publish import Change, publish
+from wheelbuilder.mirror.publish import Change, amend, publish
 from wheelbuilder.mirror.read import read_head, read_history
 from wheelbuilder.mirror.states import ProjectState
 
@@ -72,6 +74,15 @@ def test_any_flipped_bit_is_named_as_damage(store: DirectoryStore, place: float)
         with damaged(store.path / key, flipped(data, int(place * (len(data) - 1)))):
             found = [finding for finding in deep(store) if finding.key == key]
             assert [(it.severity, it.kind) for it in found] == [(Severity.ERROR, Kind.DAMAGED)], key
+
+
+def test_large_files_are_read_in_blocks(store: DirectoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit_files, "SMALL", 10)
+    assert deep(store) == ()
+    for pattern in ("files/*/*.whl", "files/*/*.metadata", "logs/*", "sdists/*/*"):
+        path = next(store.path.glob(pattern))
+        with damaged(path, flipped(path.read_bytes(), 3)):
+            assert [finding.key for finding in deep(store)] == [str(path.relative_to(store.path))]
 
 
 @pytest.mark.parametrize(
@@ -184,9 +195,6 @@ class TestInformation:
 
 
 def _withdraw(store: DirectoryStore, change: Change) -> None:
-    from wheelbuilder.mirror.merge import Merged
-    from wheelbuilder.mirror.publish import amend
-
     def edit(state: ProjectState) -> Merged:
         return Merged(state=ProjectState(name=state.name))
 

@@ -82,7 +82,7 @@ def test_a_covered_target_names_the_one_that_covers_it() -> None:
 
 def test_documents_are_json_in_a_fixed_order_one_value_a_line_and_sealed(tmp_path: Path) -> None:
     data = to_bytes({"b": 1, "a": [1], "schema": 1})
-    assert data.startswith(b'{\n "a": [\n  1\n ],\n "b": 1,\n "schema": 1,\n "seal": "')
+    assert data.startswith(b'{\n "a": [\n  1\n ],\n "b": 1,\n "schema": 1,\n "~seal": "')
     assert unsealed(data, "x") == {"a": [1], "b": 1, "schema": 1}
     with pytest.raises(IntegrityError, match="x is damaged"):
         unsealed(data.replace(b'"b": 1', b'"b": 2'), "x")

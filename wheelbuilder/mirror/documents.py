@@ -14,7 +14,11 @@ from wheelbuilder.errors import ConfigurationError, IntegrityError
 from wheelbuilder.inputs.tables import Table
 
 SCHEMA = 1
-SEAL = "seal"  # key of the SHA-256 of the document without it, so that a damaged document is known as such
+SEAL = "~seal"  # key of the SHA-256 of the document's bytes without it; "~" sorts after all other keys
+DIGITS = 64  # of a SHA-256 digest in hexadecimal
+# What stands before a seal, after it, and in place of all three in the bytes that it is the digest of.
+COMPACT = (b',"~seal":"', b'"}\n', b"}\n")
+READABLE = (b',\n "~seal": "', b'"\n}\n', b"\n}\n")
 NORMALIZED = re.compile(r"[a-z0-9](?:[a-z0-9]|-(?=[a-z0-9]))*", re.ASCII)  # PEP 503
 REPAIR = "Run 'wheelbuilder audit' on the store, then 'wheelbuilder audit --repair'."
 
@@ -31,13 +35,23 @@ def canonical(values: Mapping[str, object]) -> bytes:
 
 def sealed(values: Mapping[str, object]) -> bytes:
     """Return a document that says its own digest."""
-    return canonical({**values, SEAL: digest(canonical(values))})
+    return _with_seal(canonical(values), COMPACT)
 
 
 def readable(values: Mapping[str, object]) -> bytes:
     """Return a sealed document with one value a line, for those that people read."""
-    document = {"schema": SCHEMA, **values, SEAL: digest(canonical(values))}
-    return json.dumps(document, sort_keys=True, indent=1).encode() + b"\n"
+    document = {"schema": SCHEMA, **values}
+    return _with_seal(json.dumps(document, sort_keys=True, indent=1).encode() + b"\n", READABLE)
+
+
+def is_sealed(data: bytes) -> bool:
+    """Say whether a document is whole: its digest is the one that it says, whatever its schema."""
+    for before, after, end in (COMPACT, READABLE):
+        body = data.removesuffix(after)
+        head, seal = body[: -DIGITS - len(before)], body[-DIGITS:]
+        if len(body) < len(data) and data == head + before + seal + after:
+            return digest(head + end).encode() == seal
+    return False
 
 
 def parse(data: bytes, where: str) -> dict[str, Any]:
@@ -59,10 +73,9 @@ def parse(data: bytes, where: str) -> dict[str, Any]:
 def unsealed(data: bytes, where: str) -> dict[str, Any]:
     """Read a sealed document of either form; errors as for `parse`, also where a byte was changed."""
     values = parse(data, where)
-    seal = values.pop(SEAL, None)
-    whole = data == sealed(values) or data == readable(values)
-    if seal != digest(canonical(values)) or not whole:
+    if not is_sealed(data):
         raise IntegrityError(f"{where} is damaged: its bytes are not those it was sealed with.", REPAIR)
+    del values[SEAL]
     return values
 
 
@@ -76,3 +89,8 @@ def project_name(name: str, where: str) -> NormalizedName:
     if not NORMALIZED.fullmatch(name):
         raise IntegrityError(f"{where}: {name!r} is not a normalized project name.", REPAIR)
     return NormalizedName(name)
+
+
+def _with_seal(data: bytes, form: tuple[bytes, bytes, bytes]) -> bytes:
+    before, after, end = form
+    return data.removesuffix(end) + before + digest(data).encode() + after

@@ -14,7 +14,7 @@ from wheelbuilder.mirror.audit_channel import PATIENCE
 from wheelbuilder.mirror.audit_files import Memo
 from wheelbuilder.mirror.audit_findings import Watch, read, silent
 from wheelbuilder.mirror.audit_look import Look
-from wheelbuilder.mirror.documents import SCHEMA, SEAL, canonical, digest
+from wheelbuilder.mirror.documents import SCHEMA, digest, is_sealed
 from wheelbuilder.mirror.layout import commits_prefix, head_key, snapshots_key, state_key
 from wheelbuilder.mirror.repair_deeds import Deed, Remedy, Repairs, write
 from wheelbuilder.mirror.repair_files import replace_states, restore_metadata, right_gap, take_off
@@ -158,8 +158,7 @@ def _refuse_newer(store: Store, key: str) -> None:
     schema = values.get("schema") if isinstance(values, dict) else None
     if not isinstance(schema, int) or schema <= SCHEMA:
         return
-    seal = values.pop(SEAL, None)
-    if seal == digest(canonical(values)) or state_key(digest(found.data)) == key:
+    if is_sealed(found.data) or state_key(digest(found.data)) == key:
         raise ConfigurationError(
             f"{key} has schema {schema}, and this wheelbuilder knows none after {SCHEMA}.",
             "A newer wheelbuilder wrote it: repair with that one.",

@@ -9,11 +9,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from wheelbuilder.errors import ConfigurationError, WheelbuilderError
+from wheelbuilder.errors import WheelbuilderError
 from wheelbuilder.mirror.s3_client import Answer
 from wheelbuilder.mirror.s3_errors import code_of
 from wheelbuilder.mirror.s3_objects import Bucket, Condition, quoted, told
-from wheelbuilder.mirror.s3_payload import Payload
+from wheelbuilder.mirror.s3_payload import Payload, opened
 from wheelbuilder.mirror.store import each
 
 PART = 8 << 20  # bytes; as many parts as WORKERS are in memory at a time
@@ -109,11 +109,6 @@ def _complete(
 
 
 def _block(path: Path, start: int, size: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            file.seek(start)
-            return file.read(size)
-    except OSError as error:
-        raise ConfigurationError(
-            f"{path} cannot be read: {error.strerror}.", "Check the file, then run again."
-        ) from None
+    with opened(path) as file:
+        file.seek(start)
+        return file.read(size)

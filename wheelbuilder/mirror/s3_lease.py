@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from wheelbuilder.mirror.lease import Terms
 from wheelbuilder.mirror.s3_objects import Bucket
 from wheelbuilder.mirror.s3_payload import Payload
@@ -15,7 +17,12 @@ class BucketCell:
     """The lease's object, read and written without patience: the lease itself tries again."""
 
     def __init__(self, bucket: Bucket, terms: Terms) -> None:
-        self._bucket = bucket.hurried(attempts=1, connect=terms.hurry, read=terms.hurry)
+        self._patient = bucket
+        self._hurry = terms.hurry
+
+    @cached_property
+    def _bucket(self) -> Bucket:
+        return self._patient.hurried(attempts=1, connect=self._hurry, read=self._hurry)
 
     def read(self) -> bytes | None:
         """Return what the object holds; None if it is not there."""

@@ -124,7 +124,8 @@ class Bucket:
         """Return the ETag that a write gave, or None if its condition did not hold.
 
         A refusal after an attempt whose answer was lost may be that attempt's own success: then the
-        object holds our bytes.
+        object holds our bytes. If yet another writer has replaced them meanwhile, the answer is None
+        although they were there for a moment: whoever merges and tries again finds them in what it merges.
         """
         refusal = answer.error
         if conditional and refusal and is_refusal(refusal):
@@ -278,7 +279,7 @@ class _Digesting:
 
 def is_refusal(error: aws.ClientError) -> bool:
     """Say whether a server refuses because a condition does not hold."""
-    return status_of(error) in REFUSED and code_of(error) != "NoSuchBucket"
+    return status_of(error) in REFUSED and code_of(error) not in ("NoSuchBucket", "NoSuchUpload")
 
 
 def told(answer: dict[str, Any], name: str) -> str:

@@ -56,7 +56,7 @@ class Payload:
         if isinstance(self.source, bytes):
             yield self.source
         else:
-            with self.source.open("rb") as file:
+            with opened(self.source) as file:
                 yield file
 
 
@@ -70,15 +70,20 @@ def etag_of(data: bytes) -> str:
     return quoted_md5(hashlib.md5(data, usedforsecurity=False).digest())
 
 
+def opened(path: Path) -> IO[bytes]:
+    """Open a file to be written to a bucket; raises ConfigurationError."""
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be read: {error.strerror}.", "Check the file, then run again."
+        ) from None
+
+
 def _blocks(source: bytes | Path) -> Iterator[bytes]:
     if isinstance(source, bytes):
         yield source
         return
-    try:
-        with source.open("rb") as file:
-            while block := file.read(BLOCK):
-                yield block
-    except OSError as error:
-        raise ConfigurationError(
-            f"{source} cannot be read: {error.strerror}.", "Check the file, then run again."
-        ) from None
+    with opened(source) as file:
+        while block := file.read(BLOCK):
+            yield block

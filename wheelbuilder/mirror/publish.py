@@ -67,7 +67,6 @@ def publish(
     check_channel(channel)
     by_project: dict[NormalizedName, Change] = {}
     for change in changes:
-        _check(change)
         by_project[change.project] = _joined(by_project.get(change.project), change)
     edit = _strict_edit if strict else _edit
     edits = {name: partial(edit, change, timestamp(now)) for name, change in by_project.items()}
@@ -174,6 +173,7 @@ def _joined(first: Change | None, second: Change) -> Change:
 
 
 def _edit(change: Change, time: str, state: ProjectState) -> Merged:
+    _check(change)  # here: what is remembered was checked when it was
     return merge(state, [_mirror_file(wheel, time) for wheel in change.wheels], change.upstream)
 
 

@@ -91,3 +91,20 @@ def test_the_address_stays_as_it_was_written() -> None:
         "prefix/",
         True,
     )
+
+
+def test_caches_may_be_told_to_keep_pages_for_a_while(bucket: FreshBucket) -> None:
+    store = bucket.store("p?page-max-age=60")
+    put(store, PAGE)
+    store.put("channels/stable/head.json", b"{}", content_type="", cache_control="no-store")
+    with urllib.request.urlopen(f"{bucket.make_public()}/p/channels/stable/json/foo/") as answer:
+        assert answer.headers["cache-control"] == "public, max-age=60"
+    page, head = store.get(PAGE), store.get("channels/stable/head.json")
+    assert page and page.cache_control == "no-cache"  # what the layout asks for: the address is no damage
+    assert head and head.cache_control == "no-store"
+
+
+@pytest.mark.parametrize("age", ["", "x", "-1", "1.5", "999999999"])
+def test_a_strange_age_is_refused(age: str) -> None:
+    with pytest.raises(ConfigurationError, match="is not the address of a bucket"):
+        Place.parse(f"s3://bucket/prefix?page-max-age={age}")

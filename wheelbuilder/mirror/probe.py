@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from wheelbuilder.build.cache import cache_home
+from wheelbuilder.mirror.s3_client import INDEX
 from wheelbuilder.mirror.s3_errors import status_of
 from wheelbuilder.mirror.s3_objects import Bucket, Condition
 from wheelbuilder.mirror.s3_payload import Payload
@@ -37,11 +38,13 @@ class Abilities:
 
     create_only: If-None-Match was honoured one after another, which by itself does not prove that it is
     atomic: it is relied on only beside a working If-Match. etag_is_md5: of an object written in one request.
+    keeps_folders: whether an object whose name ends in a slash is kept, with its content.
     """
 
     if_match: Form
     create_only: bool
     etag_is_md5: bool
+    keeps_folders: bool
 
     @property
     def conditional(self) -> bool:
@@ -72,7 +75,7 @@ def abilities(bucket: Bucket, *, fresh: bool = False) -> Abilities:
 
 def probe(bucket: Bucket) -> Abilities:
     """Try every kind of conditional write on a key of our own."""
-    with _scratch(bucket) as (key, other):
+    with _scratch(bucket) as (key, other, folder):
         first = _put(bucket, key, IfNoneMatch="*")
         plain = first or _Try(bucket, key)
         create_only = first is not None and _put(bucket, key, IfNoneMatch="*") is None
@@ -81,7 +84,14 @@ def probe(bucket: Bucket) -> Abilities:
             if_match=_form(bucket, key, other, etag),
             create_only=create_only,
             etag_is_md5=plain.etag == plain.payload.etag,
+            keeps_folders=_keeps(bucket, folder),
         )
+
+
+def _keeps(bucket: Bucket, folder: str) -> bool:
+    tried = _Try(bucket, folder)
+    found = bucket.get(folder)
+    return found is not None and found.data == tried.payload.source
 
 
 class _Try:
@@ -114,9 +124,9 @@ def _form(bucket: Bucket, key: str, other: str, etag: str | None) -> Form:
 
 
 @contextmanager
-def _scratch(bucket: Bucket) -> Iterator[tuple[str, str]]:
+def _scratch(bucket: Bucket) -> Iterator[tuple[str, str, str]]:
     folder = f"{HIDDEN}/probe/{secrets.token_hex(8)}"
-    keys = (f"{folder}/key", f"{folder}/missing")
+    keys = (f"{folder}/key", f"{folder}/missing", f"{folder}/page/{INDEX}")
     try:
         yield keys
     finally:

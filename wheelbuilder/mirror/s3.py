@@ -5,9 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+from wheelbuilder.errors import ConfigurationError
+from wheelbuilder.mirror.layout import REVALIDATE
 from wheelbuilder.mirror.lease import Lease, Terms
 from wheelbuilder.mirror.probe import Abilities, Form, abilities
 from wheelbuilder.mirror.s3_client import Patience, Place
@@ -55,7 +58,13 @@ class S3Store:
         """What the server honours, found out before the first conditional write."""
         with self._guard:
             if self._abilities is None:
-                self._abilities = abilities(self.bucket)
+                found = abilities(self.bucket)
+                if not found.keeps_folders and not self.place.web_host:
+                    raise ConfigurationError(
+                        f"The store {self.address} loses objects whose names end in a slash, as pages' do.",
+                        "Put a static web host in front, and write ?index=index.html behind the address.",
+                    )
+                self._abilities = found
             return self._abilities
 
     @cached_property
@@ -65,7 +74,10 @@ class S3Store:
 
     def get(self, key: str) -> Object | None:
         """Return what a key holds, or None."""
-        return self.bucket.get(check_key(key))
+        found = self.bucket.get(check_key(key))
+        if found and found.cache_control == self._pages_kept:
+            return replace(found, cache_control=REVALIDATE)
+        return found
 
     def exists(self, key: str) -> bool:
         """Say whether a key holds anything."""
@@ -91,7 +103,8 @@ class S3Store:
     ) -> str | None:
         """Write a key whole and return its ETag; None if the condition did not hold."""
         check_key(key)
-        headers = {"ContentType": content_type, "CacheControl": cache_control}
+        kept = self._pages_kept if cache_control == REVALIDATE else cache_control
+        headers = {"ContentType": content_type, "CacheControl": kept}
         payload = Payload.of(data)
         if if_match is None and not if_none_match:
             return self._write(key, payload, headers, {})
@@ -99,6 +112,12 @@ class S3Store:
             condition = {"IfNoneMatch": "*"} if if_none_match else self.abilities.matching(if_match or "")
             return self._write(key, payload, headers, condition)
         return self._write_alone(key, payload, headers, if_match)
+
+    @property
+    def _pages_kept(self) -> str:
+        """What caches are told of pages: to revalidate, or what the address asks for."""
+        age = self.place.page_max_age
+        return REVALIDATE if age is None else f"public, max-age={age}"
 
     def list(self, prefix: str = "") -> Iterator[Listed]:
         """Yield every key that begins with `prefix`, in no stated order."""

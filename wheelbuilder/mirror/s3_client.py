@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Generic, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import boto3
 from botocore import exceptions as aws
@@ -28,6 +28,7 @@ POOL = 16  # connections
 INDEX = "index.html"
 BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", re.ASCII)
 ODD = re.compile(r"[\x00-\x1f\\#]")
+SECONDS = re.compile(r"\d{1,8}", re.ASCII)
 CONNECT_ATTEMPTS = 4  # where nobody listens, somebody waits for the message
 PAGE_ATTEMPTS = 2  # where a web server answers, too
 RANDOM = secrets.SystemRandom()
@@ -55,28 +56,42 @@ class Place:
 
     web_host: whether something in front gives out .../index.html for .../. Plain S3 does not, and installers
     ask for .../, so that otherwise this is the name of the object which holds the key .../index.html.
+    page_max_age: seconds for which caches may keep a page, for sites whose cache cannot revalidate.
     """
 
     address: str
     bucket: str
     prefix: str
     web_host: bool = False
+    page_max_age: int | None = None
 
     @classmethod
     def parse(cls, address: str) -> Place:
-        """Read s3://bucket/prefix or s3://bucket/prefix?index=index.html; raises ConfigurationError."""
-        path, asked, option = address.removeprefix("s3://").partition("?")
+        """Read s3://bucket/prefix?index=index.html&page-max-age=60, options optional.
+
+        Raises ConfigurationError.
+        """
+        path, asked, query = address.removeprefix("s3://").partition("?")
         bucket, _, prefix = path.partition("/")
+        options = dict(parse_qsl(query, keep_blank_values=True))
+        index, age = options.pop("index", INDEX), options.pop("page-max-age", "0")
         prefix = prefix.rstrip("/")
         parts = prefix.split("/") if prefix else []
         odd = any(part in ("", ".", "..") for part in parts) or any(map(ODD.search, parts))
-        if not BUCKET.fullmatch(bucket) or odd or (asked and option != f"index={INDEX}"):
+        unknown = options or index != INDEX or not SECONDS.fullmatch(age) or (asked and not query)
+        if not BUCKET.fullmatch(bucket) or odd or unknown:
             raise ConfigurationError(
                 f"{address!r} is not the address of a bucket.",
-                f"Write s3://bucket or s3://bucket/prefix, with ?index={INDEX} behind a static web host.",
+                f"Write s3://bucket or s3://bucket/prefix; ?index={INDEX} behind a static web host,"
+                " ?page-max-age=60 where a cache in front cannot revalidate, & between the two.",
             )
-        prefix = f"{prefix}/" if prefix else ""
-        return cls(address=address, bucket=bucket, prefix=prefix, web_host=bool(asked))
+        return cls(
+            address=address,
+            bucket=bucket,
+            prefix=f"{prefix}/" if prefix else "",
+            web_host="index=" in query,
+            page_max_age=int(age) or None,
+        )
 
     def name(self, key: str) -> str:
         """Return the name of the object that holds a key."""

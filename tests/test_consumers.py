@@ -45,7 +45,7 @@ def test_uv_has_the_whole_view_as_its_only_index() -> None:
 def test_uv_looks_at_all_indexes_for_the_gap_view() -> None:
     assert tomllib.loads(of(Installer.UV, Kind.GAP)) == {
         "index-strategy": "unsafe-best-match",
-        "index": [{"name": "wheelbuilder", "url": GAP}],
+        "index": [{"name": "wheelbuilder", "url": GAP, "ignore-error-codes": [403]}],
     }
 
 

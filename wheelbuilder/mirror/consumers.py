@@ -107,6 +107,8 @@ def _uv(index: str, kind: Kind) -> str:
             "[[index]]",
             f'name = "{NAME}"',
             f'url = "{index}"',
+            "# What a bucket answers for what it has not, to those who may not list it.",
+            "ignore-error-codes = [403]",
         ]
     )
 

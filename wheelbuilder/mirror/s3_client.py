@@ -213,9 +213,8 @@ def _client(session: Any, patience: Patience, endpoint: str | None) -> Any:
     if os.environ.get("SSL_CERT_FILE") and not os.environ.get("AWS_CA_BUNDLE"):
         options["verify"] = os.environ["SSL_CERT_FILE"]
     client = session.client("s3", **options)
-    if not _is_amazon(client.meta.endpoint_url):  # whose bucket names are not host names
-        options["config"] = options["config"].merge(Config(s3={"addressing_style": "path"}))
-        client = session.client("s3", **(options | {"region_name": region or "us-east-1"}))
+    if not region and not _is_amazon(client.meta.endpoint_url):  # which knows no regions
+        client = session.client("s3", **(options | {"region_name": "us-east-1"}))
     client.meta.events.register("before-call.s3.DeleteObjects", _add_md5)
     client.meta.events.register("before-parse.s3.DeleteObjects", _check_deleted)
     return client

@@ -1,6 +1,6 @@
 """Publication with nothing new beside `rclone sync` and `aws s3 sync` of the same files, on a real S3 server.
 
-    python tests/bench/publish.py [--server ministack|radosgw|swift] [--rounds N] [--large] [--all-objects]
+    python tests/bench/publish.py [--server ministack|radosgw|swift] [--rounds N] [--large] [--skip-peers] [--skip-wheels]
 
 The mirror has 10 wheels in each of 2,000 projects, and 10 files of upstream's. Ours is a process that opens
 the bucket and publishes what a nightly run does; the peers' bucket and tree hold the 20,000 wheels alone,
@@ -10,7 +10,8 @@ run of each, through a proxy that notes them.
 
 `nightly` offers upstream's files of 603 pins, `all` all files of all projects. The cache is that of an
 earlier run; `another commit` is the first run after one of somebody else's, `empty cache` that of a new
-machine. `--large` does ours again with 100 wheels a project; `--all-objects` uploads those wheels, too.
+machine. `--large` does ours again with 100 wheels a project. `--skip-wheels` saves uploading the wheels into
+our buckets: ours never asks for them.
 """
 
 from __future__ import annotations
@@ -83,7 +84,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--projects", type=int, default=PROJECTS)
     parser.add_argument("--large", action="store_true")
-    parser.add_argument("--all-objects", action="store_true")
+    parser.add_argument("--skip-peers", action="store_true")
+    parser.add_argument("--skip-wheels", action="store_true")
     parser.add_argument("--folder", type=Path, help="where to write")
     arguments = parser.parse_args()
     if problem := missing(arguments.server):
@@ -100,10 +102,11 @@ def main() -> None:
 
 def compare(folder: Path, server: Server, programs: Path, arguments: argparse.Namespace) -> None:
     """Make the mirrors, run all lines in turn, and print what came of it."""
-    small = mirror(folder / "small", server, programs, arguments.projects, 10, wheels=True)
-    lines = [*theirs(small, programs), *ours(small, "")]
+    wheels = not arguments.skip_wheels
+    small = mirror(folder / "small", server, programs, arguments.projects, 10, wheels=wheels)
+    lines = [] if arguments.skip_peers else list(theirs(small, programs))
+    lines += ours(small, "")
     if arguments.large:
-        wheels = arguments.all_objects
         large = mirror(folder / "large", server, programs, arguments.projects, 100, wheels=wheels)
         lines += ours(large, ", 10 times the files")
     rows = {line.name: Row() for line in lines}

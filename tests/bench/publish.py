@@ -1,6 +1,6 @@
 """Publication with nothing new beside `rclone sync` and `aws s3 sync` of the same files, on a real S3 server.
 
-    python tests/bench/publish.py [--server ministack|radosgw|swift] [--rounds N] [--large] [--skip-peers] [--skip-wheels]
+    python tests/bench/publish.py [--server NAME] [--rounds N] [--large] [--skip-peers] [--skip-wheels]
 
 The mirror has 10 wheels in each of 2,000 projects, and 10 files of upstream's. Ours is a process that opens
 the bucket and publishes what a nightly run does; the peers' bucket and tree hold the 20,000 wheels alone,

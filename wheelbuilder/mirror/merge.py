@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from packaging.version import Version
-
-from wheelbuilder.mirror.states import MirrorFile, ProjectState
-from wheelbuilder.plan.files import IndexFile, parse_filename, unservable
+from wheelbuilder.mirror.states import MirrorFile, ProjectState, version_of
+from wheelbuilder.plan.files import IndexFile, unservable
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,14 +86,14 @@ def _servable(upstream: Iterable[IndexFile]) -> tuple[list[IndexFile], list[Refu
 def _merge_upstream(known: Iterable[IndexFile], new: Iterable[IndexFile]) -> tuple[IndexFile, ...]:
     """Replace what is known of the versions that the new files are of; other pins' versions stay."""
     by_name = {file.filename: file for file in new}
-    replaced = {_version(file) for file in by_name.values()} - {None}
-    kept = (file for file in known if _version(file) not in replaced and file.filename not in by_name)
+    known = tuple(known)
+    if {file.filename: file for file in known} == by_name:
+        return known  # the usual night: nothing to read versions for
+    replaced = {version_of(filename) for filename in by_name} - {None}
+    kept = (
+        file for file in known if file.filename not in by_name and version_of(file.filename) not in replaced
+    )
     return tuple(sorted((*kept, *by_name.values()), key=lambda file: file.filename))
-
-
-def _version(file: IndexFile) -> Version | None:
-    parsed = parse_filename(file.filename)
-    return parsed.version if parsed else None
 
 
 def _in_order(files: Iterable[MirrorFile]) -> tuple[MirrorFile, ...]:

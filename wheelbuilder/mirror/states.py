@@ -131,10 +131,11 @@ def timestamp(moment: datetime) -> str:
 
 def versions(filenames: Iterable[str]) -> tuple[Version, ...]:
     """Return the versions that these files are of, oldest first."""
-    return tuple(sorted({version for version in map(_version, filenames) if version}))
+    return tuple(sorted({version for version in map(version_of, filenames) if version}))
 
 
-def _version(filename: str) -> Version | None:
+def version_of(filename: str) -> Version | None:
+    """Return the version that a file is of; None for a name that is neither a wheel's nor an sdist's."""
     plain = _PLAIN_WHEEL.fullmatch(filename)  # spares reading the tags, which takes ten times as long
     if plain:
         return _parsed_version(plain[1])

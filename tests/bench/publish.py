@@ -115,7 +115,7 @@ def compare(folder: Path, server: Server, programs: Path, arguments: argparse.Na
             measure(rows[line.name], line)
         say(f"round {number + 1} of {arguments.rounds} done")
     report(rows, {line.name: requests(server, line) for line in lines if line.is_bucket})
-    print_changes(folder, server, small)
+    print_changes(folder, server, small, last=f"project-{arguments.projects - 1}")
 
 
 def mirror(
@@ -243,10 +243,13 @@ def requests(server: Server, line: Line) -> Counter[str]:
     return counted
 
 
-def print_changes(folder: Path, server: Server, mirror: Mirror) -> None:
-    """Publish one wheel into a project that is there and into a new one; print the requests by kind."""
+def print_changes(folder: Path, server: Server, mirror: Mirror, last: str) -> None:
+    """Publish one wheel into a project that is there and into a new one; print the requests by kind.
+
+    last: a project of which no nightly run has kept the state.
+    """
     usual = client_env(server) | {"XDG_CACHE_HOME": str(mirror.folder.with_name("cache-0"))}
-    todo = (("project-1", 7), ("project-1", 8), ("project-700", 9), ("brand-new", 1))
+    todo = (("project-1", 7), ("project-1", 8), (last, 9), ("brand-new", 1))
     names = (
         "the first ever from a machine, with the probe",
         "one wheel, a project that is there",

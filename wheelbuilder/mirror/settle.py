@@ -147,10 +147,16 @@ def _differs(name: str, commit: Commit, base: Commit | None, done: Mapping[str, 
 
 
 def _round(work: _Work, head: Head, *, look: bool) -> Head:
-    """Try every outstanding page once; returns the head that the last ones were rendered for."""
+    """Try every outstanding page once; returns the head that the last ones were rendered for.
+
+    Root pages come after those of projects, so that what they name is there.
+    """
     pending = outstanding(work.base, work.done, head.commit)
-    for start in range(0, len(pending), AT_ONCE):
-        head = _batch(work, head, pending[start : start + AT_ONCE], look=look)
+    projects = [name for name in pending if name != ROOT]
+    for start in range(0, len(projects), AT_ONCE):
+        head = _batch(work, head, projects[start : start + AT_ONCE], look=look)
+    if ROOT in pending:
+        head = _batch(work, head, [ROOT], look=look)
     if work.doomed:
         work.store.delete(sorted(work.doomed))
         work.doomed.clear()
@@ -167,6 +173,8 @@ def _batch(work: _Work, head: Head, names: Sequence[str], *, look: bool) -> Head
             seen = _predicted(work, names)
         except IntegrityError:  # an old state is damaged: look instead
             return _batch(work, head, names, look=True)
+    if ROOT in names and _names_what_is_not_there(work, head.commit):
+        return head
     new = _rendered(work, names, head.commit)
     todo = [page for pages in new.values() for page in pages]
     replaced = each(lambda page: _replace(work.store, page, seen), todo)
@@ -180,6 +188,17 @@ def _batch(work: _Work, head: Head, names: Sequence[str], *, look: bool) -> Head
     return head
 
 
+def _names_what_is_not_there(work: _Work, commit: Commit) -> bool:
+    """Say whether root pages of this commit would name a page that may not have been written yet."""
+    base = work.base or Commit(number=0)
+    for name in outstanding(work.base, work.done, commit):
+        entry = commit.entry(NormalizedName(name))
+        there = work.done.get(name, shape(base, name))
+        if name != ROOT and entry and (not there or (entry[1] and not there[1])):
+            return True
+    return False
+
+
 def _rendered(work: _Work, names: Sequence[str], commit: Commit) -> dict[str, tuple[Page, ...]]:
     shapes = {name: shape(commit, name) for name in names}
     work.read([str(entry[0]) for name, entry in shapes.items() if entry and name != ROOT])
@@ -190,8 +209,8 @@ def _predicted(work: _Work, names: Sequence[str]) -> dict[str, Object | None]:
     """Return the pages that should be there: those we have written, or whoever completed the base."""
     base = work.base or Commit(number=0)
     known = {name: work.done.get(name, shape(base, name)) for name in names}
-    pages = [page for name, entry in known.items() for page in work.pages(name, entry)]
-    return {page.key: _object(work.store, page) for page in pages}
+    pages = [(page, entry) for name, entry in known.items() for page in work.pages(name, entry)]
+    return {page.key: _object(work.store, page) if entry else None for page, entry in pages}
 
 
 def _object(store: Store, page: Page) -> Object | None:

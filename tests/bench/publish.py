@@ -271,11 +271,9 @@ def print_changes(folder: Path, server: Server, mirror: Mirror, last: str) -> No
 
 
 def report(rows: Mapping[str, Row], counted: Mapping[str, Counter[str]]) -> None:
-    """Print medians, the ratio of the first line's (the best peer) to them, the walls' range, the requests."""
+    """Print medians, the first line's (the best peer's) divided by them, and the requests."""
     best = next(iter(rows.values()))
-    print(
-        f"{'no change':46} {'wall s':>7} {'cpu s':>7} {'inside':>7}   first line's wall, cpu / its own   requests"
-    )
+    print(f"{'no change':46} {'wall s':>7} {'cpu s':>7} {'inside':>7}   first line's / its own   requests")
     for name, row in rows.items():
         wall, processor = statistics.median(row.wall), statistics.median(row.processor)
         inside = f"{statistics.median(row.inside):7.3f}" if row.inside else " " * 7

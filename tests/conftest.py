@@ -25,6 +25,13 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a module in one process, and all that runs containers in one: such tests count each other's."""
+    for item in items:
+        group = "engine" if item.get_closest_marker("engine") else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def setuptools_wheel(pytestconfig: pytest.Config) -> Path:
     """The real setuptools wheel, fetched once and kept in pytest's cache folder."""

@@ -8,7 +8,10 @@ from collections.abc import Callable
 
 from mirrors import listed_blobs
 
-from wheelbuilder.mirror.layout import View
+from wheelbuilder.mirror.channels import channel_names
+from wheelbuilder.mirror.layout import View, blob_keys
+from wheelbuilder.mirror.read import read_head, read_states
+from wheelbuilder.mirror.store import Store
 
 NAMES = re.compile(rb'<a href="([^"/]+)/"')
 
@@ -47,6 +50,25 @@ class Reader:
         assert before <= now, f"{path} went back in time: {sorted(before - now)} vanished"
         self.listed[path] = now
         return now
+
+
+def fetch_from(store: Store) -> Callable[[str], bytes | None]:
+    """Return what fetches from a store as a web server in front of it does."""
+
+    def fetch(path: str) -> bytes | None:
+        found = store.get(f"{path}index.html" if path.endswith("/") else path)
+        return found.data if found else None
+
+    return fetch
+
+
+def assert_nothing_is_half_published(store: Store) -> None:
+    """Each head is a commit that is there as a whole, and no page names what is not there."""
+    for channel in channel_names(store):
+        for state in read_states(store, read_head(store, channel).commit.projects).values():
+            for file in state.files:
+                assert all(map(store.exists, blob_keys(file.key)[:2])), file.key
+        Reader(fetch_from(store), channel).look()
 
 
 def _names(page: bytes) -> set[str]:

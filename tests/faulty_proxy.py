@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 
 from s3_proxy import Fault, Request
 
@@ -19,15 +20,16 @@ KINDS = (
 
 
 class Faults:
-    """Decides over each request. rate: how often each kind comes, 0.1 means that six in ten requests fail."""
+    """Decides over each request. rate: how often each kind comes; at 0.1, six in ten requests fail."""
 
-    def __init__(self, seed: int, rate: float) -> None:
+    def __init__(self, seed: int, rate: float, kinds: Sequence[Sequence[Fault]] = KINDS) -> None:
         self.random = random.Random(seed)
         self.rate = rate
+        self.kinds = kinds
         self.made: Counter[Fault | None] = Counter()
 
     def __call__(self, _request: Request) -> Fault | None:
         drawn = self.random.random() / self.rate
-        fault = self.random.choice(KINDS[int(drawn)]) if drawn < len(KINDS) else None
+        fault = self.random.choice(self.kinds[int(drawn)]) if drawn < len(self.kinds) else None
         self.made[fault] += 1
         return fault

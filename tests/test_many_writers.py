@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from faulty_proxy import Faults
 from mirrors import listed_blobs
 from page_reader import Reader
+from s3_proxy import Fault, proxied
 from s3_servers import SERVERS, Server
 from writers import CONTESTED, PROJECTS, TAGS, Told, fetched, told, writing
 
@@ -48,6 +50,20 @@ def test_in_a_bucket(name: str, s3_servers: Callable[[str], Server], tmp_path: P
     public = bucket.make_public()
     rounds = LEASED.get(name, FULL) if ALL else 3
     prove(bucket.store(), lambda path: fetched(f"{public}/{path}"), rounds, tmp_path / "writers", bucket.env)
+
+
+@pytest.mark.s3
+def test_in_a_bucket_whose_answers_get_lost(s3_servers: Callable[[str], Server], tmp_path: Path) -> None:
+    """Whoever does not hear that its commit is made finds it again, also below the commits of others."""
+    bucket = s3_servers(SERVERS[0]).new_bucket()
+    public = bucket.make_public()
+    faults = Faults(1, 0.05, ((Fault.LOST, Fault.LOST_ERROR), (Fault.TRUNCATED,), (Fault.RESET,)))
+    with proxied(bucket.endpoint, faults) as proxy:
+        env = bucket.env | {"AWS_ENDPOINT_URL": proxy.endpoint}
+        rounds = 10 if ALL else 2
+        prove(bucket.store(), lambda path: fetched(f"{public}/{path}"), rounds, tmp_path / "writers", env)
+    lost = [it for it in proxy.requests if it.method == "PUT" and it.path.endswith("/head.json")]
+    assert len(lost) > rounds * WRITERS and faults.made[Fault.LOST] > 5
 
 
 def prove(

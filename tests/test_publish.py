@@ -31,7 +31,7 @@ from wheelbuilder.mirror.audit import audit, is_clean
 from wheelbuilder.mirror.directory import DirectoryStore
 from wheelbuilder.mirror.layout import View, blob_key, page_key
 from wheelbuilder.mirror.merge import Merged, Refused
-from wheelbuilder.mirror.publish import Change, Published, amend, publish
+from wheelbuilder.mirror.publish import Change, Published, amend, publish, remember
 from wheelbuilder.mirror.read import contents, read_head
 from wheelbuilder.mirror.states import ProjectState
 from wheelbuilder.mirror.store import Store
@@ -182,6 +182,38 @@ class TestPublish:
         put(store, wheel_change(built, "bar"))
         with pytest.raises(IntegrityError, match="is missing"):
             again()
+
+    def test_a_new_machine_learns_from_the_store_that_an_offer_changes_nothing(
+        self, store: DirectoryStore, built: Path
+    ) -> None:
+        taken = upstream_file("foo-1.0-py3-none-any.whl", url="ftp://odd.example.org/")
+        names = [canonicalize_name(f"p{number}") for number in range(20)]
+        offer = [Change(project=name, upstream=(upstream_file(f"{name}-1.0.tar.gz"),)) for name in names]
+        offer.append(Change(project=FOO, upstream=(taken,)))
+        first = put(store, *offer)
+        put(store, wheel_change(built))
+        remember(store, "stable", offer, run="", now=NOW)
+        counting = Interfering(store, 0, nothing_at_all)
+        again = put(counting, *offer)
+        assert [key for _, key in counting.calls] == [
+            "channels/stable/head.json",
+            "channels/stable/commits/2.json",
+            "offers/stable.json",
+        ]
+        assert (again.changed, again.refused) == ((), first.refused)
+        assert_clean(store)
+        put(store, wheel_change(built, "p7"))
+        counting = Interfering(store, 0, nothing_at_all)
+        assert put(counting, *offer).changed == ()
+        assert len(counting.calls) > 20  # of another commit nothing is known
+
+    @pytest.mark.parametrize("damage", [b"", b"{}", b'{"schema": 99}'])
+    def test_a_damaged_memory_is_none(self, store: DirectoryStore, damage: bytes) -> None:
+        offer = Change(project=FOO, upstream=(upstream_file(),))
+        put(store, offer)
+        remember(store, "stable", [offer], run="", now=NOW)
+        (store.path / "offers/stable.json").write_bytes(damage)
+        assert put(store, offer) == Published(number=1)
 
     def test_a_state_that_was_just_written_is_not_read(
         self, store: DirectoryStore, built: Path, tmp_path: Path

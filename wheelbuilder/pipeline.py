@@ -26,7 +26,7 @@ from wheelbuilder.inputs.targets import Target
 from wheelbuilder.inputs.wanted import pins_for
 from wheelbuilder.mirror.commits import Commit
 from wheelbuilder.mirror.merge import Refused
-from wheelbuilder.mirror.publish import Change, publish
+from wheelbuilder.mirror.publish import Change, publish, remember
 from wheelbuilder.mirror.read import gap_files, read_head, states_cache
 from wheelbuilder.mirror.store import Store
 from wheelbuilder.mirror.wheels import read_wheel
@@ -181,6 +181,8 @@ def _conclude(request: Request, ledger: _Ledger, started: datetime, seconds: flo
         coverage=proof,
         quarantined=[str(line) for line in quarantined(request.listed.branches, request.listed.only)],
     )
+    if ledger.changed:
+        _remember(request, ledger.run)
     key = keep_run(request.store, ledger.run, document) if ledger.records or ledger.changed else None
     return Run(
         outcomes=tuple(record.outcome for record in ledger.records),
@@ -190,6 +192,14 @@ def _conclude(request: Request, ledger: _Ledger, started: datetime, seconds: flo
         document=document,
         key=key,
     )
+
+
+def _remember(request: Request, run: str) -> None:
+    """Let the next run know without reading that what upstream has is on the pages."""
+    store, channel = request.store, request.listed.channel
+    offer = list(_upstream_changes(request.plan))
+    with suppress(WheelbuilderError):  # it is only a saving
+        remember(store, channel, offer, run=run, now=datetime.now(UTC), cache=states_cache())
 
 
 def _rows(refused: Iterable[Refused]) -> list[dict[str, str]]:

@@ -36,8 +36,8 @@ def audit_records(
     yield from _missing(looks, used, runs, sizes)
     yield from _attachments(store, records, sizes, memo, watch)
     yield from _provenance(store, sizes)
-    _, findings = documents(store, MARKS_KEY, sizes, watch)
-    yield from findings
+    for prefix in (MARKS_KEY, "offers/"):
+        yield from documents(store, prefix, sizes, watch)[1]
 
 
 def documents(store: Store, prefix: str, sizes: Sizes, watch: Watch) -> tuple[Documents, list[Finding]]:

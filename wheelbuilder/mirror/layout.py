@@ -69,6 +69,11 @@ def blob_keys(key: str) -> tuple[str, ...]:
     return tuple(f"{key}{ending}" for ending in ("", ".metadata", ".provenance"))
 
 
+def offer_key(channel: str) -> str:
+    """Return the key of what is remembered of the last offer that left a channel as it is."""
+    return f"offers/{channel}.json"
+
+
 def state_key(digest: str) -> str:
     """Return the key of a project state."""
     return f"states/{digest}.json"

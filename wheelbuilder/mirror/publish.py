@@ -64,15 +64,31 @@ def publish(
     wheel's bytes are not what its digest says. note: why, for people. strict: one refused file is an
     IntegrityError, and nothing is published. cache: a folder that keeps states between runs.
     """
-    check_channel(channel)
-    by_project: dict[NormalizedName, Change] = {}
-    for change in changes:
-        by_project[change.project] = _joined(by_project.get(change.project), change)
+    by_project = _by_project(changes)
     edit = _strict_edit if strict else _edit
     edits = {name: partial(edit, change, timestamp(now)) for name, change in by_project.items()}
     supply = _Supply(store, {wheel.sha256: wheel for change in changes for wheel in change.wheels})
-    memo = Memo(cache, list(by_project.values())) if cache else None
+    memo = None if strict else _memo(store, check_channel(channel), by_project, cache)
     return amend(store, channel, edits, run=run, now=now, note=note, supply=supply, memo=memo, cache=cache)
+
+
+def remember(
+    store: Store,
+    channel: str,
+    changes: Sequence[Change],
+    *,
+    run: str,
+    now: datetime,
+    cache: Path | None = None,
+) -> None:
+    """Have the store remember that these changes leave the channel as it is, once they have been published.
+
+    The next run that offers the same reads no state then, on whatever machine it is.
+    """
+    done = publish(store, channel, changes, run=run, now=now, cache=cache)
+    memo = _memo(store, channel, _by_project(changes), cache)
+    if memo and not done.changed and done.number:
+        memo.share(done.commit.digest, done.refused)
 
 
 def amend(
@@ -113,7 +129,7 @@ class _Amendment:
     def draft(self, commit: Commit) -> Draft | None:
         """Return what a commit would become; None if nothing changes."""
         self.changed = ()
-        known = self.memo.recall(commit.digest) if self.memo else None
+        known = self.memo.recall(commit.digest) if self.memo and commit.number else None
         if known is not None:
             self.refused = known
             return None
@@ -145,6 +161,23 @@ def _added(before: ProjectState, after: ProjectState) -> list[MirrorFile]:
     """Return the files whose bytes are new: one that was marked otherwise is not."""
     held = {file.key for file in before.files}
     return [file for file in after.files if file.key not in held]
+
+
+def _by_project(changes: Sequence[Change]) -> dict[NormalizedName, Change]:
+    joined: dict[NormalizedName, Change] = {}
+    for change in changes:
+        joined[change.project] = _joined(joined.get(change.project), change)
+    return joined
+
+
+def _memo(
+    store: Store, channel: str, changes: Mapping[NormalizedName, Change], cache: Path | None
+) -> Memo | None:
+    """Return the memory of an offer: one with wheels is not made twice, so that only this machine has it."""
+    if not changes:
+        return None
+    again = not any(change.wheels for change in changes.values())
+    return Memo(list(changes.values()), channel, folder=cache, store=store if again else None)
 
 
 def _check(change: Change) -> None:

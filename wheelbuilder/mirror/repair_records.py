@@ -32,6 +32,9 @@ def restore_records(repairs: Repairs, keys: Collection[str]) -> None:
         elif key == MARKS_KEY:
             store.delete([key])
             repairs.note(key, Deed.REMOVED, "the next prune marks again, and its grace period begins anew")
+        elif key.startswith("offers/"):
+            store.delete([key])
+            repairs.note(key, Deed.REMOVED, "the next run that changes anything makes it again")
         elif words := WORDS.get(key.partition("/")[0]):
             store.delete([key])
             repairs.note(key, Deed.LOST, words)

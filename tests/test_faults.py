@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.s3, pytest.mark.integration]
 
 ALL = "S3_SERVERS" in os.environ
 SEEDS = range(8 if ALL else 1)
-QUICK = Patience(attempts=8, back_off=0.005, longest=0.1, connect=5.0, read=0.4)
+QUICK = Patience(attempts=8, back_off=0.005, longest=0.1, connect=5.0, read=0.25)
 TERMS = Terms(duration=3.0, settle=0.5, patience=15.0)
 BY = Author(run="run", now=NOW, note="tried")
 

@@ -48,7 +48,7 @@ def test_in_a_directory(tmp_path: Path, rounds: int) -> None:
 def test_in_a_bucket(name: str, s3_servers: Callable[[str], Server], tmp_path: Path) -> None:
     bucket = s3_servers(name).new_bucket()
     public = bucket.make_public()
-    rounds = LEASED.get(name, FULL) if ALL else 3
+    rounds = LEASED.get(name, FULL) if ALL else 2
     prove(bucket.store(), lambda path: fetched(f"{public}/{path}"), rounds, tmp_path / "writers", bucket.env)
 
 

@@ -16,7 +16,7 @@ from wheelbuilder.mirror.commits import Commit, head_bytes, step_back
 from wheelbuilder.mirror.layout import head_key, state_key
 from wheelbuilder.mirror.marks import rescue
 from wheelbuilder.mirror.read import Head, keep_states, read_head
-from wheelbuilder.mirror.settle import complete, is_settled, settle, write
+from wheelbuilder.mirror.settle import Ground, complete, ground, settle, touched, write
 from wheelbuilder.mirror.states import timestamp
 from wheelbuilder.mirror.store import Store, each
 
@@ -57,10 +57,11 @@ def advance(
     lost race the draft is made again, from the other writer's commit. cache: a folder that keeps states.
     """
     with store.exclusive():
-        head = base = settle(store, channel, cache=cache)
-        settled = True
+        head = settle(store, channel, cache=cache)
+        under = Ground(base=head.commit, touched=frozenset())
         for attempt in range(MOST_TRIES):
             wanted = draft(head.commit)
+            settled = under.base is head.commit
             if wanted is None:
                 return head if settled else settle(store, channel, cache=cache)
             commit = _successor(head.commit, wanted, author)
@@ -68,10 +69,12 @@ def advance(
             if etag := _publish(store, channel, head, head_bytes(commit, steps), wanted):
                 keep_states(cache, {name: wanted.states[name] for name in wanted.new})
                 won = Head(commit=commit, etag=etag, unsettled=steps)
-                return complete(store, channel, won, base.commit, wanted.states, cache=cache)
+                changed = under.touched | touched(commit, head.commit)
+                under = Ground(base=under.base, touched=changed, sure=settled)
+                return complete(store, channel, won, under, wanted.states, cache=cache)
             time.sleep(random.uniform(0, min(LONGEST_PAUSE, 0.01 * 2 ** min(attempt, 10))))  # noqa: S311
             head = read_head(store, channel)
-            settled = is_settled(store, channel, head)
+            under = ground(store, channel, head, under.base)
     raise UnreachableError(f"{store.address}: {channel} is written by too many at once.", "Run again.")
 
 

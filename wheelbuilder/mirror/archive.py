@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from wheelbuilder.errors import IntegrityError
 from wheelbuilder.mirror.commits import Commit, History, ancestors, differing, step_back
 from wheelbuilder.mirror.layout import IMMUTABLE, commit_key, head_key
 from wheelbuilder.mirror.read import Head, read_commit, state_bytes
 from wheelbuilder.mirror.store import Store
 
 
-def archive(store: Store, channel: str, head: Head, base: Commit | None, states: Mapping[str, bytes]) -> None:
-    """Keep the head's commit, and those before it that nobody has kept yet, oldest first.
+def archive(store: Store, channel: str, head: Head, base: Commit | None, states: Mapping[str, bytes]) -> bool:
+    """Keep the head's commit, and those before it that nobody has kept yet; False if another has kept it.
 
-    base: any earlier commit that is at hand. states: those at hand, by digest. Oldest first means that all
-    commits below one that is kept are kept.
+    base: any earlier commit that is at hand. states: those at hand, by digest. Oldest first, so that all
+    commits below one that is kept are kept. IntegrityError if another commit of its number is kept.
     """
     chain = ancestors(head.commit, head.unsettled, head_key(channel))
     new = [chain[0]]
@@ -24,16 +25,26 @@ def archive(store: Store, channel: str, head: Head, base: Commit | None, states:
         new.append(commit)
     parent = _parent(store, channel, new[-1], base, chain)
     store.barrier()  # first the pages, then the word that they are complete
+    kept = False
     for commit in reversed(new):
-        store.put(
-            commit_key(channel, commit.number),
-            history(store, commit, parent, states).to_bytes(),
-            content_type="application/json",
-            cache_control=IMMUTABLE,
-            if_none_match=True,
-        )
+        kept = _keep(store, channel, commit, history(store, commit, parent, states))
         parent = commit
     store.barrier()
+    return kept
+
+
+def _keep(store: Store, channel: str, commit: Commit, document: History) -> bool:
+    key = commit_key(channel, commit.number)
+    headers = {"content_type": "application/json", "cache_control": IMMUTABLE}
+    if store.put(key, document.to_bytes(), **headers, if_none_match=True):
+        return True
+    there = read_commit(store, channel, commit.number)
+    if there and there.digest != commit.digest:
+        raise IntegrityError(
+            f"{store.address}: {key} is not the commit {commit.number} that {channel} has had as its head.",
+            "A write took place long after it was sent. Run 'wheelbuilder audit --repair'.",
+        )
+    return False
 
 
 def history(store: Store, commit: Commit, parent: Commit | None, states: Mapping[str, bytes]) -> History:

@@ -21,7 +21,7 @@ from wheelbuilder.mirror.publish import amend
 from wheelbuilder.mirror.read import Head, read_head
 from wheelbuilder.mirror.repair_deeds import Deed, Repairs, write
 from wheelbuilder.mirror.repair_states import rebuilt
-from wheelbuilder.mirror.settle import complete
+from wheelbuilder.mirror.settle import complete, unknown_ground
 from wheelbuilder.mirror.states import MirrorFile, ProjectState, timestamp
 from wheelbuilder.mirror.store import Store
 from wheelbuilder.mirror.wheels import read_metadata
@@ -115,7 +115,8 @@ def _install(
         note=NOTE,
     )
     write(repairs.store, head_key(channel), head_bytes(commit))
-    complete(repairs.store, channel, replace(head, commit=commit, unsettled=()), None, {})
+    new = replace(head, commit=commit, unsettled=())
+    complete(repairs.store, channel, new, unknown_ground(new), {})
 
 
 def _explain(

@@ -15,7 +15,7 @@ from wheelbuilder.mirror.documents import digest
 from wheelbuilder.mirror.layout import commit_key, head_key, state_key
 from wheelbuilder.mirror.read import read_history, state_bytes
 from wheelbuilder.mirror.repair_deeds import Deed, Repairs, write
-from wheelbuilder.mirror.settle import complete
+from wheelbuilder.mirror.settle import complete, unknown_ground
 from wheelbuilder.mirror.store import Store
 
 
@@ -72,7 +72,7 @@ def keep_head(repairs: Repairs, look: Look) -> None:
     """Complete the pages of the head and keep its commit, as a publisher would have that died or is gone."""
     if look.head is None or not look.head.commit.number or look.head.commit.number in look.kept:
         return
-    complete(repairs.store, look.name, look.head, None, {}, cache=repairs.cache)
+    complete(repairs.store, look.name, look.head, unknown_ground(look.head), {}, cache=repairs.cache)
     key = commit_key(look.name, look.head.commit.number)
     repairs.note(key, Deed.RESTORED, "from the head, after its pages were completed")
 

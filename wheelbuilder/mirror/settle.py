@@ -1,15 +1,16 @@
 """Bring a channel's pages up to its head, after a publication or after a writer that died.
 
-A page is written only over the page that an earlier commit gave, by its ETag, so a slow writer can never put
+A page is written only over the page that an earlier commit gave, by its ETag, so a slow writer does not put
 an older page over a newer one. Where something else is found, the page is read, then the head, and what the
 newer commit says is rendered. Last of all the commit is kept under its number: that it is there says that the
-pages are complete up to it.
+pages are complete up to it. A writer that finds it kept already was not alone, and looks again at all that it
+has written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from packaging.utils import NormalizedName
@@ -31,38 +32,68 @@ Shape = Entry | tuple[frozenset[NormalizedName], ...]
 Seen = Mapping[str, Object | None]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ground:
+    """What the pages stand on: those of `base`, but for `touched`, which later commits have changed.
+
+    touched: projects, and ROOT; also those that were changed back, for their pages may show what was between.
+    base: None if nothing is known of the pages. sure: nobody has written pages of any commit in between.
+    """
+
+    base: Commit | None
+    touched: frozenset[str]
+    sure: bool = True
+
+
 @dataclass(kw_only=True, slots=True)
 class _Work:
     """What is known while pages are written.
 
-    base: the commit whose pages are there, but for what is in `done`; None: nothing is known of them.
+    todo: projects, and ROOT, whose pages may not be those of `head`. mine: those that we have written.
     states: stored states by digest. doomed: pages to remove once no root page names them.
     """
 
     store: Store
     channel: str
+    head: Head
     base: Commit | None
+    todo: set[str]
     states: dict[str, bytes]
     cache: Path | None = None
-    done: dict[str, Shape] = field(default_factory=dict)
+    mine: set[str] = field(default_factory=set)
     doomed: set[str] = field(default_factory=set)
 
-    def pages(self, name: str, shape: Shape) -> tuple[Page, ...]:
-        """Render a project's pages, or the root pages, as a commit with this shape has them."""
+    def follow(self) -> bool:
+        """Read the head; where another writer has moved it, what that changed is to do, and ours again."""
+        newest = read_head(self.store, self.channel)
+        if newest.etag == self.head.etag:
+            return False
+        self.todo |= ground(self.store, self.channel, newest, self.head.commit).touched | self.mine
+        self.head = newest
+        return True
+
+    def pages(self, name: str, commit: Commit | None) -> tuple[Page, ...]:
+        """Render a project's pages, or the root pages, as a commit has them; None: one that has nothing."""
+        commit = commit or Commit(number=0)
         if name == ROOT:
-            gap, projects = shape if shape else (frozenset(), frozenset())
-            return root_pages(self.channel, gap, projects)  # type: ignore[arg-type]
+            roots = root_pages(self.channel, commit.gap, commit.projects)
+            return roots if commit.number else tuple(replace(page, data=None) for page in roots)
         project = NormalizedName(name)
-        state = self._state(project, str(shape[0])) if shape else ProjectState(name=project)
+        digest = commit.projects.get(project)
+        state = self._state(project, digest) if digest else ProjectState(name=project)
         return project_pages(self.channel, state)
 
-    def read(self, digests: Sequence[str]) -> None:
-        """Have these states at hand."""
+    def read_states(self, names: Collection[str], commit: Commit) -> None:
+        """Have the states of some projects at hand."""
+        wanted = [commit.projects[NormalizedName(name)] for name in names if name in commit.projects]
+        self._read(wanted)
+
+    def _read(self, digests: Sequence[str]) -> None:
         missing = [digest for digest in digests if digest not in self.states]
         self.states |= state_bytes(self.store, missing, cache=self.cache)
 
     def _state(self, name: NormalizedName, digest: str) -> ProjectState:
-        self.read([digest])
+        self._read([digest])
         return parse_state(self.states[digest], name, digest)
 
 
@@ -74,9 +105,7 @@ def settle(store: Store, channel: str, *, cache: Path | None = None) -> Head:
     head = read_head(store, channel)
     if is_settled(store, channel, head):
         return head
-    chain = ancestors(head.commit, head.unsettled, head_key(channel))
-    base = read_commit(store, channel, chain[-1].number - 1)
-    return complete(store, channel, head, base, {}, cache=cache)
+    return complete(store, channel, head, unsettled_ground(store, channel, head), {}, cache=cache)
 
 
 def is_settled(store: Store, channel: str, head: Head) -> bool:
@@ -84,46 +113,68 @@ def is_settled(store: Store, channel: str, head: Head) -> bool:
     return not head.commit.number or store.exists(commit_key(channel, head.commit.number))
 
 
+def ground(store: Store, channel: str, head: Head, known: Commit | None = None) -> Ground:
+    """Return what the pages stand on under a head. known: an earlier commit that does as a base."""
+    if is_settled(store, channel, head):
+        return Ground(base=head.commit, touched=frozenset())
+    return unsettled_ground(store, channel, head, known)
+
+
+def unsettled_ground(store: Store, channel: str, head: Head, known: Commit | None = None) -> Ground:
+    """Return what the pages stand on under a head whose commit is not kept yet."""
+    chain = ancestors(head.commit, head.unsettled, head_key(channel))
+    oldest = chain[-1].number - 1
+    base = known if known and known.number >= oldest else read_commit(store, channel, oldest)
+    if base is None:
+        return unknown_ground(head)
+    newer = [commit for commit in chain if commit.number > base.number]
+    pairs = zip(newer, [*newer[1:], base], strict=True)
+    changed = frozenset[str]().union(*(touched(new, old) for new, old in pairs))
+    return Ground(base=base, touched=changed, sure=len(newer) == 1)
+
+
+def unknown_ground(head: Head) -> Ground:
+    """Return what the pages stand on where nothing is known of them: each has to be looked at."""
+    return Ground(base=None, touched=frozenset({*head.commit.projects, ROOT}))
+
+
+def touched(new: Commit, old: Commit) -> frozenset[str]:
+    """Return the projects whose pages differ between two commits, and ROOT if the root pages do."""
+    roots = new.gap != old.gap or new.projects.keys() != old.projects.keys()
+    return frozenset({*differing(new, old), *([ROOT] if roots else [])})
+
+
 def complete(
     store: Store,
     channel: str,
     head: Head,
-    base: Commit | None,
+    under: Ground,
     states: Mapping[str, bytes],
     *,
     cache: Path | None = None,
 ) -> Head:
-    """Write the pages that differ between `base` and the head, or a newer head, and keep the commit.
+    """Write the pages that differ between the ground and the head, or a newer head, and keep the commit.
 
-    base: a commit up to which the pages are complete; None if there is none: every page is looked at.
     states: what the caller has of the states that this takes, by digest.
     """
-    work = _Work(store=store, channel=channel, base=base, states=dict(states), cache=cache)
-    look = base is None or store.etag_of(b"") is None
+    work = _Work(
+        store=store,
+        channel=channel,
+        head=head,
+        base=under.base,
+        todo=set(under.touched),
+        states=dict(states),
+        cache=cache,
+    )
+    look = under.base is None or not under.sure or store.etag_of(b"") is None
     for _ in range(MOST_ROUNDS):
-        before = len(work.done)
-        head = _round(work, head, look=look)
-        if not outstanding(work.base, work.done, head.commit):
-            archive(store, channel, head, base, work.states)
-            return head
+        _round(work, look=look)
         look = True
-        if len(work.done) == before:
-            head = read_head(store, channel)
+        if work.todo:
+            work.follow()
+        elif archive(store, channel, work.head, under.base, work.states) or _stands(work):
+            return work.head
     raise UnreachableError(f"{store.address}: pages of {channel} cannot be replaced.", "Run an audit.")
-
-
-def outstanding(base: Commit | None, done: Mapping[str, Shape], commit: Commit) -> list[str]:
-    """Return the projects whose pages are not those of `commit`, then ROOT if its lists changed."""
-    before = base or Commit(number=0)
-    names = {*done, *(differing(commit, before) if base else commit.projects)} - {ROOT}
-    return [name for name in (*sorted(names), ROOT) if _differs(name, commit, base, done)]
-
-
-def shape(commit: Commit, name: str) -> Shape:
-    """Return what a project's pages depend on, or what the root pages do: equal shapes, equal pages."""
-    if name == ROOT:
-        return (commit.gap, frozenset(commit.projects)) if commit.number else None
-    return commit.entry(NormalizedName(name))
 
 
 def write(
@@ -140,77 +191,56 @@ def write(
     )
 
 
-def _differs(name: str, commit: Commit, base: Commit | None, done: Mapping[str, Shape]) -> bool:
-    if name in done:
-        return done[name] != shape(commit, name)
-    return base is None or shape(base, name) != shape(commit, name)
-
-
-def _round(work: _Work, head: Head, *, look: bool) -> Head:
-    """Try every outstanding page once; returns the head that the last ones were rendered for.
-
-    Root pages come after those of projects, so that what they name is there.
-    """
-    pending = outstanding(work.base, work.done, head.commit)
-    projects = [name for name in pending if name != ROOT]
+def _round(work: _Work, *, look: bool) -> None:
+    """Try every outstanding page once, root pages last, so that what they name is there."""
+    projects = sorted(work.todo - {ROOT})
     for start in range(0, len(projects), AT_ONCE):
-        head = _batch(work, head, projects[start : start + AT_ONCE], look=look)
-    if ROOT in pending:
-        head = _batch(work, head, [ROOT], look=look)
-    if work.doomed:
+        _batch(work, projects[start : start + AT_ONCE], look=look)
+    if work.todo == {ROOT}:
+        _batch(work, [ROOT], look=look)
+    if work.doomed and not work.todo and not work.follow():
         work.store.delete(sorted(work.doomed))
         work.doomed.clear()
-        head = read_head(work.store, work.channel)  # somebody may have written them again meanwhile
-    return head
+        work.follow()  # somebody may have written them again meanwhile
 
 
-def _batch(work: _Work, head: Head, names: Sequence[str], *, look: bool) -> Head:
+def _stands(work: _Work) -> bool:
+    """Look again at all that we have written, beside another writer; False if there is more to do."""
+    work.todo |= work.mine
+    head = work.head.etag
+    _round(work, look=True)
+    return not work.todo and not work.follow() and work.head.etag == head
+
+
+def _batch(work: _Work, names: Sequence[str], *, look: bool) -> None:
     if look:
         seen = _look(work, names)
-        head = read_head(work.store, work.channel)
+        work.follow()
     else:
         try:
             seen = _predicted(work, names)
         except IntegrityError:  # an old state is damaged: look instead
-            return _batch(work, head, names, look=True)
-    if ROOT in names and _names_what_is_not_there(work, head.commit):
-        return head
-    new = _rendered(work, names, head.commit)
+            return _batch(work, names, look=True)
+    if ROOT in names and work.todo != {ROOT}:
+        return None  # root pages would name what is not there yet
+    commit = work.head.commit
+    work.read_states(names, commit)
+    new = {name: work.pages(name, commit) for name in names}
     todo = [page for pages in new.values() for page in pages]
+    work.mine |= set(names)
     replaced = each(lambda page: _replace(work.store, page, seen), todo)
     right = {page.key for page, done in zip(todo, replaced, strict=True) if done}
-    for name, pages in new.items():
-        listed = {page.key for page in pages if page.data is not None}
-        work.doomed -= listed
-        work.doomed |= {page.key for page in pages if page.key not in listed and seen[page.key]}
-        if all(page.key in right for page in pages):
-            work.done[name] = shape(head.commit, name)
-    return head
-
-
-def _names_what_is_not_there(work: _Work, commit: Commit) -> bool:
-    """Say whether root pages of this commit would name a page that may not have been written yet."""
-    base = work.base or Commit(number=0)
-    for name in outstanding(work.base, work.done, commit):
-        entry = commit.entry(NormalizedName(name))
-        there = work.done.get(name, shape(base, name))
-        if name != ROOT and entry and (not there or (entry[1] and not there[1])):
-            return True
-    return False
-
-
-def _rendered(work: _Work, names: Sequence[str], commit: Commit) -> dict[str, tuple[Page, ...]]:
-    shapes = {name: shape(commit, name) for name in names}
-    work.read([str(entry[0]) for name, entry in shapes.items() if entry and name != ROOT])
-    return {name: work.pages(name, entry) for name, entry in shapes.items()}
+    listed = {page.key for page in todo if page.data is not None}
+    work.doomed -= listed
+    work.doomed |= {page.key for page in todo if page.key not in listed and seen[page.key]}
+    work.todo -= {name for name, pages in new.items() if all(page.key in right for page in pages)}
+    return None
 
 
 def _predicted(work: _Work, names: Sequence[str]) -> dict[str, Object | None]:
-    """Return the pages that should be there: those we have written, or whoever completed the base."""
-    base = work.base or Commit(number=0)
-    known = {name: work.done.get(name, shape(base, name)) for name in names}
-    pages = [(page, entry) for name, entry in known.items() for page in work.pages(name, entry)]
-    return {page.key: _object(work.store, page) if entry else None for page, entry in pages}
+    """Return the pages that should be there: those that whoever completed the base has written."""
+    pages = [page for name in names for page in work.pages(name, work.base)]
+    return {page.key: _object(work.store, page) for page in pages}
 
 
 def _object(store: Store, page: Page) -> Object | None:

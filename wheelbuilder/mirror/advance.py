@@ -93,9 +93,9 @@ def _successor(parent: Commit, wanted: Draft, author: Author) -> Commit:
 def _publish(store: Store, channel: str, head: Head, data: bytes, wanted: Draft) -> str | None:
     """Write the states, then move the head; None if another writer has moved it first."""
     keys = {state_key(name): wanted.states[name] for name in wanted.new}
-    while True:
-        etags = each(lambda key: write(store, key, keys[key], create=True), keys)
-        if rescue(store, [key for key, etag in zip(keys, etags, strict=True) if etag is None]):
-            break
+    etags = each(lambda key: write(store, key, keys[key], create=True), keys)
+    if there := [key for key, etag in zip(keys, etags, strict=True) if etag is None]:
+        rescue(store, there)
+        each(lambda key: write(store, key, keys[key], create=True), there)  # a prune may have been quicker
     store.barrier()
     return write(store, head_key(channel), data, create=head.etag is None, etag=head.etag)

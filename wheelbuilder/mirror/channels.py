@@ -12,7 +12,15 @@ from packaging.utils import NormalizedName
 from wheelbuilder.errors import ConfigurationError, UnreachableError
 from wheelbuilder.mirror.advance import Author, Draft, advance
 from wheelbuilder.mirror.commits import Commit, differing
-from wheelbuilder.mirror.layout import CHANNEL, blob_keys, check_channel, commits_prefix, head_key, state_key
+from wheelbuilder.mirror.layout import (
+    CHANNEL,
+    blob_keys,
+    check_channel,
+    commit_key,
+    commits_prefix,
+    head_key,
+    state_key,
+)
 from wheelbuilder.mirror.marks import read_marks, rescue
 from wheelbuilder.mirror.read import Head, read_commit, read_head, read_states, state_bytes
 from wheelbuilder.mirror.states import MirrorFile, ProjectState
@@ -99,6 +107,7 @@ def promote(
 ) -> tuple[Head, bool]:
     """Make a channel hold what a commit of another holds; no blob moves. Returns whether that changed it."""
     commit = resolve(store, source)
+    _rescue(store, source, commit, cache)
     return _install(store, commit, check_channel(target), author, cache)
 
 
@@ -110,7 +119,9 @@ def rollback(
         number = resolve(store, Reference(channel=channel)).number - 1
     if number < 1:
         raise ConfigurationError(f"{channel} has no earlier commit.", "There is nothing to roll back to.")
-    commit = resolve(store, Reference(channel=channel, number=number))
+    source = Reference(channel=channel, number=number)
+    commit = resolve(store, source)
+    _rescue(store, source, commit, cache)
     return _install(store, commit, channel, author, cache)
 
 
@@ -136,7 +147,6 @@ def _install(
     store: Store, commit: Commit, channel: str, author: Author, cache: Path | None
 ) -> tuple[Head, bool]:
     changed = False
-    _rescue(store, commit, cache)
 
     def draft(current: Commit) -> Draft | None:
         nonlocal changed
@@ -147,17 +157,21 @@ def _install(
     return head, changed
 
 
-def _rescue(store: Store, commit: Commit, cache: Path | None) -> None:
-    """Make sure that what an earlier commit holds stays, where a prune has already marked it."""
-    if not read_marks(store).since:
-        return
-    states = state_bytes(store, commit.projects.values(), cache=cache)
-    files = [file for name, data in states.items() for file in ProjectState.from_bytes(data, name).files]
-    keys = [*map(state_key, states), *(key for file in files for key in blob_keys(file.key))]
-    if not rescue(store, keys):
-        raise UnreachableError(
-            f"{store.address}: a prune has deleted what was wanted.", "Choose another commit."
-        )
+def _rescue(store: Store, source: Reference, commit: Commit, cache: Path | None) -> None:
+    """Make sure that what a commit holds stays, where a prune has marked it.
+
+    Raises UnreachableError if it is gone.
+    """
+    marks = read_marks(store)
+    if marks.since or marks.deleting:
+        states = state_bytes(store, commit.projects.values(), cache=cache)
+        files = [file for name, data in states.items() for file in ProjectState.from_bytes(data, name).files]
+        blobs = [key for file in files for key in blob_keys(file.key)]
+        rescue(store, [commit_key(source.channel, commit.number), *map(state_key, states), *blobs])
+    # A prune deletes a commit before what it holds: as long as it is kept, all of it is there.
+    kept = store.exists(commit_key(source.channel, commit.number))
+    if not kept and read_head(store, source.channel).commit.number != commit.number:
+        raise UnreachableError(f"A prune has just deleted {source}.", "Choose another commit.")
 
 
 def _differences(old: ProjectState, new: ProjectState) -> Iterator[Difference]:

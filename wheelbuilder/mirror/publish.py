@@ -241,12 +241,14 @@ class _Supply:
     def __call__(self, files: Sequence[MirrorFile]) -> None:
         """Put the wheels of these files; what is there already is kept from being pruned."""
         todo = [file for file in files if file.key not in self._done]
-        while todo:
-            put = each(lambda file: _put_blob(self._store, self._wheels[file.sha256], file.key), todo)
-            there = [file.key for file, new in zip(todo, put, strict=True) if not new]
-            if rescue(self._store, [key for blob in there for key in blob_keys(blob)]):
-                break
+        new = each(self._put, todo)
+        if there := [file for file, created in zip(todo, new, strict=True) if not created]:
+            rescue(self._store, [key for file in there for key in blob_keys(file.key)])
+            each(self._put, there)  # a prune may have been quicker
         self._done |= {file.key for file in todo}
+
+    def _put(self, file: MirrorFile) -> bool:
+        return _put_blob(self._store, self._wheels[file.sha256], file.key)
 
 
 def _put_blob(store: Store, wheel: NewWheel, key: str) -> bool:

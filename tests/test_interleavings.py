@@ -1,0 +1,165 @@
+"""Another writer at the worst moment: pages are those of the states, and what they name is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mirrors import NOW, Interfering, dangling, nothing_at_all, upstream_file, wheel_change
+from packaging.utils import canonicalize_name
+
+from wheelbuilder.errors import IntegrityError
+from wheelbuilder.mirror.advance import Author
+from wheelbuilder.mirror.audit import audit, is_clean
+from wheelbuilder.mirror.channels import Reference, promote, rollback
+from wheelbuilder.mirror.directory import DirectoryStore
+from wheelbuilder.mirror.merge import Merged
+from wheelbuilder.mirror.prune import prune
+from wheelbuilder.mirror.publish import Change, Published, amend, publish
+from wheelbuilder.mirror.read import read_commit, read_head
+from wheelbuilder.mirror.settle import write
+from wheelbuilder.mirror.states import ProjectState
+from wheelbuilder.mirror.store import Store
+
+FOO, BAR = canonicalize_name("foo"), canonicalize_name("bar")
+AUTHOR = Author(run="by hand", now=NOW)
+WEEK = timedelta(days=7)
+
+
+class Before(Interfering):
+    """A store that does something before its first write of a kind of key."""
+
+    def __init__(self, store: Store, ending: str, action: Callable[[], object]) -> None:
+        super().__init__(store, 0, nothing_at_all)
+        self._ending = ending
+        self._todo = [action]
+
+    def put(self, key: str, data: bytes | Path, **options: Any) -> str | None:
+        if key.endswith(self._ending) and self._todo:
+            self._todo.pop()()
+        return super().put(key, data, **options)
+
+
+class After(Interfering):
+    """A store that does something after its first write of a kind of key has found something there."""
+
+    def __init__(self, store: Store, ending: str, action: Callable[[], object]) -> None:
+        super().__init__(store, 0, nothing_at_all)
+        self._ending = ending
+        self._todo = [action]
+
+    def put(self, key: str, data: bytes | Path, **options: Any) -> str | None:
+        etag = super().put(key, data, **options)
+        if key.endswith(self._ending) and etag is None and self._todo:
+            self._todo.pop()()
+        return etag
+
+
+class DiesError(Exception):
+    """Stands for the death of a writer."""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DirectoryStore:
+    return DirectoryStore(tmp_path / "store")
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> Path:
+    return tmp_path / "built"
+
+
+def put(store: Store, *changes: Change, channel: str = "stable") -> Published:
+    return publish(store, channel, changes, run="", now=NOW)
+
+
+def empty(store: Store, name: str) -> None:
+    project = canonicalize_name(name)
+    amend(store, "stable", {project: lambda it: Merged(state=ProjectState(name=it.name))}, run="", now=NOW)
+
+
+def assert_clean(store: DirectoryStore) -> None:
+    findings = audit(store, deep=True)
+    assert is_clean(findings), findings
+    assert dangling(store.path) == []
+
+
+def test_a_promotion_that_undoes_what_has_just_been_published(store: DirectoryStore, built: Path) -> None:
+    put(store, wheel_change(built))
+    put(store, wheel_change(built), wheel_change(built, "bar"), channel="candidate")
+    quicker = [wheel_change(built, version="2.0"), wheel_change(built, "baz")]
+    slow = Before(store, "stable/head.json", lambda: put(store, *quicker))
+    promote(slow, Reference.parse("candidate"), "stable", AUTHOR)
+    assert read_head(store, "stable").commit.number == 3
+    assert_clean(store)
+
+
+def test_an_older_listing_that_wins_the_second_race(store: DirectoryStore) -> None:
+    def listing(yanked: str | None) -> Change:
+        return Change(project=FOO, upstream=(upstream_file(yanked=yanked),))
+
+    put(store, listing(None))
+    extra = Change(project=BAR, upstream=(upstream_file("bar-1.0.tar.gz"),))
+    slow = Before(store, "stable/head.json", lambda: put(store, listing("bad")))
+    put(slow, listing(None), extra)
+    assert_clean(store)
+
+
+def test_a_later_commit_that_changes_back_and_dies(store: DirectoryStore, built: Path) -> None:
+    put(store, wheel_change(built), wheel_change(built, "bar"))
+
+    def die() -> None:
+        raise DiesError
+
+    def others() -> None:
+        put(store, wheel_change(built, "bar", "2.0"))
+        with pytest.raises(DiesError):
+            rollback(Before(store, "bar/index.html", die), "stable", 2, AUTHOR)
+
+    put(Before(store, "foo/index.html", others), wheel_change(built, version="2.0"))
+    assert read_head(store, "stable").commit.number == 4
+    assert_clean(store)
+
+
+@pytest.mark.parametrize("undo", ["rollback", "remove"])
+def test_a_writer_slower_than_the_one_that_undoes_it(store: DirectoryStore, built: Path, undo: str) -> None:
+    put(store, wheel_change(built, "bar"))
+    put(store, wheel_change(built)) if undo == "rollback" else None
+
+    def others() -> None:
+        if undo == "rollback":
+            rollback(store, "stable", None, AUTHOR)
+        else:
+            empty(store, "foo")
+
+    put(Before(store, "foo/index.html", others), wheel_change(built, version="2.0"))
+    assert_clean(store)
+
+
+def test_a_prune_between_finding_a_wheel_and_asking_for_it(store: DirectoryStore, built: Path) -> None:
+    put(store, wheel_change(built))
+    put(store, wheel_change(built, "bar"))
+    empty(store, "foo")
+
+    def pruned(days: int) -> None:
+        prune(store, commits=1, grace=WEEK, now=NOW + timedelta(days=days))
+
+    pruned(0)
+    put(After(store, "foo-1.0-py3-none-any.whl", lambda: pruned(8)), wheel_change(built))
+    assert_clean(store)
+    assert FOO in read_head(store, "stable").commit.gap
+
+
+def test_a_commit_that_is_not_the_one_that_is_kept_is_an_error(store: DirectoryStore, built: Path) -> None:
+    """As after a write that a store carried out long after it was sent."""
+    put(store, wheel_change(built))
+    older = store.get("channels/stable/head.json")
+    put(store, wheel_change(built, "bar"))
+    assert older and write(store, "channels/stable/head.json", older.data)
+    with pytest.raises(IntegrityError, match=r"commits/2\.json is not the commit 2"):
+        put(store, wheel_change(built, "baz"))
+    kept = read_commit(store, "stable", 2)
+    assert kept and BAR in kept.projects

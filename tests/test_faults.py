@@ -34,7 +34,7 @@ from wheelbuilder.mirror.store import Store
 pytestmark = [pytest.mark.s3, pytest.mark.integration]
 
 ALL = "S3_SERVERS" in os.environ
-SEEDS = range(8 if ALL else 1)
+SEEDS = range(4 if ALL else 1)
 QUICK = Patience(attempts=8, back_off=0.005, longest=0.1, connect=5.0, read=0.25)
 TERMS = Terms(duration=3.0, settle=0.5, patience=15.0)
 STEADY = Terms(duration=15.0, settle=0.5)  # a lease that several renewals in a row may fail to reach

@@ -16,7 +16,7 @@ from wheelbuilder.mirror.channels import Reference, channel_names, resolve
 from wheelbuilder.mirror.commits import Commit, head_bytes
 from wheelbuilder.mirror.layout import cache_control, check_channel, content_type, head_key
 from wheelbuilder.mirror.read import Head, read_commit, read_head
-from wheelbuilder.mirror.settle import complete, settle, write
+from wheelbuilder.mirror.settle import Ground, complete, settle, touched, write
 from wheelbuilder.mirror.snapshots import add, snapshots
 from wheelbuilder.mirror.store import Listed, Store, each
 from wheelbuilder.mirror.wheels import file_digest
@@ -169,4 +169,5 @@ def _advance(destination: Store, move: Move, cache: Path | None) -> None:
         raise UnreachableError(
             f"{destination.address}: {move.channel} was written by another meanwhile.", "Copy again."
         )
-    complete(destination, move.channel, Head(commit=move.new, etag=etag), head.commit, {}, cache=cache)
+    under = Ground(base=head.commit, touched=touched(move.new, head.commit))
+    complete(destination, move.channel, Head(commit=move.new, etag=etag), under, {}, cache=cache)

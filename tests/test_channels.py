@@ -36,9 +36,11 @@ from wheelbuilder.mirror.channels import (
 )
 from wheelbuilder.mirror.directory import DirectoryStore
 from wheelbuilder.mirror.layout import View, page_key, snapshot_page_key, snapshots_key
-from wheelbuilder.mirror.publish import Change, publish
+from wheelbuilder.mirror.merge import Merged
+from wheelbuilder.mirror.publish import Change, amend, publish
 from wheelbuilder.mirror.read import contents, read_head
 from wheelbuilder.mirror.snapshots import drop, keys, snapshots, take
+from wheelbuilder.mirror.states import ProjectState
 
 FOO, BAR = canonicalize_name("foo"), canonicalize_name("bar")
 AUTHOR = Author(run="by hand", now=LATER, note="why")
@@ -141,6 +143,20 @@ class TestRollback:
         promote(store, Reference.parse("candidate"), "stable", AUTHOR)
         with pytest.raises(ConfigurationError, match="no earlier commit"):
             rollback(store, "stable", None, AUTHOR)
+
+
+@pytest.mark.parametrize("ending", [".whl", ".whl.metadata"])
+def test_a_commit_whose_files_are_lost_is_not_brought_back(store: DirectoryStore, ending: str) -> None:
+    edit = {FOO: lambda it: Merged(state=ProjectState(name=it.name))}
+    amend(store, "candidate", edit, run="", now=NOW)
+    next(store.path.glob(f"files/*/foo-2.0*{ending}")).unlink()
+    before = files_of(store.path)
+    with pytest.raises(IntegrityError, match="which that commit lists, is missing"):
+        rollback(store, "candidate", 3, AUTHOR)
+    with pytest.raises(IntegrityError, match="which that commit lists, is missing"):
+        promote(store, Reference.parse("candidate@3"), "stable", AUTHOR)
+    assert files_of(store.path) == before
+    rollback(store, "candidate", 1, AUTHOR)
 
 
 class TestDiff:

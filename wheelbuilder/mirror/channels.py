@@ -9,7 +9,7 @@ from pathlib import Path
 
 from packaging.utils import NormalizedName
 
-from wheelbuilder.errors import ConfigurationError, UnreachableError
+from wheelbuilder.errors import ConfigurationError, IntegrityError, UnreachableError
 from wheelbuilder.mirror.advance import Author, Draft, advance
 from wheelbuilder.mirror.commits import Commit, differing
 from wheelbuilder.mirror.layout import (
@@ -153,6 +153,7 @@ def _install(
         changed = bool(differing(commit, current))
         return Draft(projects=commit.projects, gap=commit.gap) if changed else None
 
+    _require(store, commit, read_head(store, channel).commit, cache)
     head = advance(store, channel, draft, author, cache=cache)
     return head, changed
 
@@ -172,6 +173,17 @@ def _rescue(store: Store, source: Reference, commit: Commit, cache: Path | None)
     kept = store.exists(commit_key(source.channel, commit.number))
     if not kept and read_head(store, source.channel).commit.number != commit.number:
         raise UnreachableError(f"A prune has just deleted {source}.", "Choose another commit.")
+
+
+def _require(store: Store, commit: Commit, current: Commit, cache: Path | None) -> None:
+    """Raise IntegrityError unless the files that a commit would bring to a channel are there."""
+    names = [name for name in differing(commit, current) if name in commit.projects]
+    states = read_states(store, {name: commit.projects[name] for name in names}, cache=cache)
+    blobs = [file.key for state in states.values() for file in state.files]
+    wanted = [key for blob in blobs for key in (blob, f"{blob}.metadata")]
+    there = each(store.exists, wanted)
+    for key in (key for key, exists in zip(wanted, there, strict=True) if not exists):
+        raise IntegrityError(f"{key}, which that commit lists, is missing.", "Choose another commit.")
 
 
 def _differences(old: ProjectState, new: ProjectState) -> Iterator[Difference]:

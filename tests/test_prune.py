@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -195,6 +197,38 @@ def test_a_damaged_store_is_not_touched(store: DirectoryStore, damage: str) -> N
     with pytest.raises(IntegrityError):
         pruned(store, days=8)
     assert files_of(store.path) == before
+
+
+@pytest.mark.parametrize("lost", ["snapshots.json", "commits/1.json"])
+def test_what_a_snapshot_stands_on_is_not_deleted_because_something_is_lost(
+    store: DirectoryStore, lost: str
+) -> None:
+    take(store, "stable", resolve(store, Reference.parse("stable@1")), now=NOW)
+    (store.path / "channels/stable" / lost).unlink()
+    if lost == "commits/1.json":
+        with pytest.raises(IntegrityError, match=r"commits/1\.json, which the snapshot 1"):
+            pruned(store)
+    else:
+        pruned(store)
+        pruned(store, days=8)
+    assert "foo-1.0-py3-none-any.whl" in blobs(store)
+
+
+def test_a_mark_that_is_taken_away_while_a_prune_deletes_does_not_stop_the_next(
+    store: DirectoryStore,
+) -> None:
+    pruned(store)
+
+    class Unmarking(Interfering):
+        def delete(self, keys: Iterable[str]) -> None:
+            marks = read_marks(store)
+            assert marks.deleting
+            write_marks(store, replace(marks, since={"files/other": "2026-01-02T03:04:05Z"}))
+            self.store.delete(keys)
+
+    pruned(Unmarking(store, 0, nothing_at_all), days=8)
+    assert not read_marks(store).deleting
+    pruned(store, days=8)
 
 
 def test_the_newest_commit_is_always_kept(store: DirectoryStore) -> None:

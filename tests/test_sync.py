@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -16,9 +17,10 @@ from wheelbuilder.mirror.advance import Author
 from wheelbuilder.mirror.audit import audit, is_clean
 from wheelbuilder.mirror.channels import Reference, promote, resolve, rollback
 from wheelbuilder.mirror.directory import DirectoryStore
+from wheelbuilder.mirror.documents import sealed
 from wheelbuilder.mirror.publish import Change, publish
 from wheelbuilder.mirror.snapshots import snapshots, take
-from wheelbuilder.mirror.store import Store
+from wheelbuilder.mirror.store import Listed, Store
 from wheelbuilder.mirror.sync import copy, survey
 
 FOO = canonicalize_name("foo")
@@ -34,7 +36,7 @@ def source(tmp_path: Path) -> DirectoryStore:
     publish(store, "candidate", [Change(project=FOO, upstream=(upstream_file(),))], run="", now=NOW)
     promote(store, Reference.parse("candidate@2"), "stable", AUTHOR)
     take(store, "candidate", resolve(store, Reference.parse("candidate@1")), now=NOW)
-    store.put("runs/x.json", b"{}", content_type="", cache_control="")
+    store.put("runs/x.json", sealed({}), content_type="", cache_control="")
     return store
 
 
@@ -116,6 +118,55 @@ def test_what_is_damaged_does_not_spread(source: DirectoryStore, target: Directo
     with pytest.raises(IntegrityError, match="does not have the digest that its name says"):
         synced(source, target)
     assert not (target.path / "channels").exists()
+
+
+@pytest.mark.parametrize("lost", ["files/*/*.whl", "files/*/*.metadata", "states/*.json"])
+def test_a_source_that_lacks_something_breaks_no_copy(
+    source: DirectoryStore, target: DirectoryStore, tmp_path: Path, lost: str
+) -> None:
+    synced(source, target)
+    before = set(source.path.glob(lost))
+    publish(source, "candidate", [wheel_change(tmp_path / "built", "bar")], run="", now=LATER)
+    (new,) = set(source.path.glob(lost)) - before
+    new.unlink()
+    with pytest.raises(IntegrityError, match=r"is not whole|is missing"):
+        synced(source, target)
+    assert_clean(target)
+    assert resolve(target, Reference(channel="candidate")).number == 4
+
+
+def test_what_is_published_meanwhile_is_left_for_the_next_copy(
+    source: DirectoryStore, target: DirectoryStore, tmp_path: Path
+) -> None:
+    change = wheel_change(tmp_path / "built", "bar")
+
+    class Moving(Interfering):
+        def folders(self, prefix: str) -> Iterator[str]:
+            yield from self.store.folders(prefix)
+
+        def list(self, prefix: str = "") -> Iterator[Listed]:
+            if prefix == "files/":
+                publish(source, "candidate", [change], run="", now=LATER)
+                take(source, "candidate", resolve(source, Reference(channel="candidate")), now=LATER)
+            return self.store.list(prefix)
+
+    synced(Moving(source, 0, nothing_at_all), target)
+    assert resolve(target, Reference(channel="candidate")).number == 4
+    assert not (target.path / "channels/candidate/commits/5.json").exists()
+    assert_clean(target)
+    synced(source, target)
+    assert_same(source, target)
+    assert_clean(target)
+
+
+def test_a_source_without_channels_or_without_a_head_is_an_error(
+    source: DirectoryStore, target: DirectoryStore, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigurationError, match="has no channel at all"):
+        synced(DirectoryStore(tmp_path / "typo"), target)
+    (source.path / "channels/stable/head.json").unlink()
+    with pytest.raises(IntegrityError, match=r"stable/head\.json is missing"):
+        synced(source, target)
 
 
 def test_a_channel_that_went_another_way_is_refused(

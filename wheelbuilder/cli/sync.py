@@ -28,6 +28,8 @@ def command(source: str, destination: str, channels: Sequence[str], dry_run: boo
     for move in copying.moves:
         if move.old != move.new.number:
             click.echo(f"{move.channel}: commit {move.old or 'none'} -> {move.new.number}")
+        elif move.ahead:
+            click.echo(f"{move.channel}: {destination} is ahead, at commit {move.old}, and keeps it")
     objects = (*copying.shared, *copying.history)
     if dry_run:
         for listed in objects:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from operator import attrgetter
 from pathlib import Path
 
-from wheelbuilder.errors import ConfigurationError, UnreachableError
+from wheelbuilder.errors import ConfigurationError, IntegrityError, UnreachableError
 from wheelbuilder.mirror.archive import history
 from wheelbuilder.mirror.channels import kept_numbers
 from wheelbuilder.mirror.commits import Commit, ancestors
+from wheelbuilder.mirror.documents import REPAIR
 from wheelbuilder.mirror.layout import (
     blob_keys,
     cache_control,
@@ -99,11 +100,25 @@ def _kept(store: Store, commits: int) -> Iterator[_Kept]:
         chain = ancestors(head.commit, head.unsettled, head_key(channel))
         there = set(kept_numbers(store, channel))
         wanted = {it for it in there if it > head.commit.number - commits}
-        wanted |= {snapshot.number for snapshot in snapshots(store, channel)} & there
+        wanted |= _snapshots(store, channel, there | {commit.number for commit in chain})
         wanted -= {commit.number for commit in chain}
         found = each(lambda number: read_history(store, channel, number), sorted(wanted))  # noqa: B023
         for commit in (*chain, *(kept.commit for kept in found if kept)):
             yield _Kept(channel=channel, commit=commit)
+
+
+def _snapshots(store: Store, channel: str, there: set[int]) -> set[int]:
+    """Return the commits with pages of their own; IntegrityError if one of them is not kept."""
+    listed = {snapshot.number for snapshot in snapshots(store, channel)}
+    for number in sorted(listed - there):
+        raise IntegrityError(
+            f"{commit_key(channel, number)}, which the snapshot {number} of {channel} stands on, is missing.",
+            REPAIR,
+        )
+    folders = store.folders(
+        f"channels/{channel}/snapshots/"
+    )  # also those whose list is lost or still to come
+    return listed | ({int(name) for name in folders if name.isdecimal()} & there)
 
 
 def _unreachable(store: Store, kept: list[_Kept], cache: Path | None) -> list[Listed]:
@@ -143,13 +158,22 @@ def _carry_out(store: Store, pruning: _Pruner, planned: Pruning, marks: Marks, k
         return announced is not None
     deadline = time.monotonic() + LONGEST
     if list(_kept(store, pruning.commits)) != kept:
-        write_marks(store, replace(announced, since=marks.since, deleting=frozenset(), started=""))
+        _withdraw(store, doomed, marks.since)
         return False
     _checkpoint(store, doomed, pruning.cache)
     _delete(store, doomed, deadline)
-    write_marks(store, replace(announced, deleting=frozenset(), started=""))
+    _withdraw(store, doomed)
     store.barrier()
     return True
+
+
+def _withdraw(store: Store, doomed: frozenset[str], since: Mapping[str, str] | None = None) -> None:
+    """Say that nothing of ours is being deleted any more. since: marks to put back."""
+    for _ in range(MOST_TRIES):
+        marks = read_marks(store)
+        kept = {**marks.since, **{key: moment for key, moment in (since or {}).items() if key in doomed}}
+        if write_marks(store, replace(marks, since=kept, deleting=marks.deleting - doomed, started="")):
+            return
 
 
 def _alone(marks: Marks, now: datetime, address: str) -> None:

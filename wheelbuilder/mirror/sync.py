@@ -7,17 +7,17 @@ then the history and the snapshots.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wheelbuilder.errors import IntegrityError, UnreachableError
+from wheelbuilder.errors import ConfigurationError, IntegrityError, UnreachableError
 from wheelbuilder.mirror.channels import Reference, channel_names, resolve
 from wheelbuilder.mirror.commits import Commit, head_bytes
-from wheelbuilder.mirror.layout import cache_control, check_channel, content_type, head_key
-from wheelbuilder.mirror.read import Head, read_commit, read_head
+from wheelbuilder.mirror.layout import CHANNEL, cache_control, check_channel, content_type, head_key
+from wheelbuilder.mirror.read import Head, read_commit, read_head, read_states
 from wheelbuilder.mirror.settle import Ground, complete, settle, touched, write
-from wheelbuilder.mirror.snapshots import add, snapshots
+from wheelbuilder.mirror.snapshots import Snapshot, add, snapshots
 from wheelbuilder.mirror.store import Listed, Store, each
 from wheelbuilder.mirror.wheels import file_digest
 
@@ -35,6 +35,7 @@ class Move:
     channel: str
     old: int
     new: Commit = field(compare=False)
+    ahead: bool = False  # the destination has what the source has not
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +43,7 @@ class Copying:
     """What a sync copies. shared: before the heads move; history: commits and snapshots' pages, after it."""
 
     moves: tuple[Move, ...]
+    snapshots: Mapping[str, tuple[Snapshot, ...]]
     shared: tuple[Listed, ...]
     history: tuple[Listed, ...]
 
@@ -56,15 +58,15 @@ def survey(source: Store, destination: Store, channels: Sequence[str] = ()) -> C
 
     channels: only these; none given means all.
     """
-    names = tuple(map(check_channel, channels)) or channel_names(source)
-    moves = tuple(
-        _move(source, destination, name) for name in names
-    )  # before the listings: these have it all
-    folders = [f"channels/{name}/{kind}/" for name in names for kind in ("commits", "snapshots")]
+    names = tuple(map(check_channel, channels)) or _channels(source)
+    # The heads first: what they need is in the listings then, and what is newer is left for the next time.
+    moves = tuple(_move(source, destination, name) for name in names)
+    taken = {name: snapshots(source, name) for name in names}
     return Copying(
         moves=moves,
+        snapshots=taken,
         shared=tuple(it for prefix in SHARED for it in _missing(source, destination, prefix)),
-        history=tuple(it for prefix in folders for it in _missing(source, destination, prefix)),
+        history=tuple(it for move in moves for it in _history(source, destination, move)),
     )
 
 
@@ -81,12 +83,12 @@ def copy(
     with destination.exclusive():
         _copy_all(source, destination, copying.shared, counted)
         destination.barrier()
+        _require(source, destination, copying.moves)
         for move in copying.moves:
             _advance(destination, move, cache)
         _copy_all(source, destination, copying.history, counted)
-        for move in copying.moves:
-            if taken := snapshots(source, move.channel):
-                add(destination, move.channel, taken)
+        for channel, taken in copying.snapshots.items():
+            add(destination, channel, taken)
         destination.barrier()
 
 
@@ -115,7 +117,43 @@ def _move(source: Store, destination: Store, channel: str) -> Move:
             f" and {destination.address}.",
             "Copy into another place, or name other channels with --channel.",
         )
-    return Move(channel=channel, old=theirs.number, new=newer)
+    return Move(channel=channel, old=theirs.number, new=newer, ahead=theirs.number > ours.number)
+
+
+def _channels(source: Store) -> tuple[str, ...]:
+    """Return the channels of a store; raises IntegrityError for one that has lost its head."""
+    names = channel_names(source)
+    for name in source.folders("channels/"):
+        if name not in names and CHANNEL.fullmatch(name):
+            read_head(source, name)
+    if not names:
+        raise ConfigurationError(f"{source.address} has no channel at all.", "Check the address.")
+    return names
+
+
+def _history(source: Store, destination: Store, move: Move) -> Iterator[Listed]:
+    """Yield the commits and snapshots' pages to copy, up to the commit that the destination gets."""
+    for kind in ("commits", "snapshots"):
+        folder = f"channels/{move.channel}/{kind}/"
+        for listed in _missing(source, destination, folder):
+            number = listed.key.removeprefix(folder).partition("/")[0].removesuffix(".json")
+            if number.isdecimal() and int(number) <= move.new.number:
+                yield listed
+
+
+def _require(source: Store, destination: Store, moves: Iterable[Move]) -> None:
+    """Raise IntegrityError unless the destination has all that the new commits list."""
+    sizes = {listed.key: listed.size for listed in destination.list("files/")}
+    for move in moves:
+        if move.old == move.new.number:
+            continue
+        for state in read_states(destination, move.new.projects).values():
+            for file in state.files:
+                if sizes.get(file.key) != file.size or f"{file.key}.metadata" not in sizes:
+                    raise IntegrityError(
+                        f"{file.key}, which {move.channel} lists, is not whole in {source.address}.",
+                        "Run 'wheelbuilder audit --deep --repair' on it, then copy again.",
+                    )
 
 
 def _missing(source: Store, destination: Store, prefix: str) -> Iterator[Listed]:

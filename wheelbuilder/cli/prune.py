@@ -26,13 +26,13 @@ from wheelbuilder.mirror.stores import open_store
 )
 @click.option(
     "--grace",
-    type=click.FloatRange(min=0),
-    default=7.0,
+    type=click.IntRange(min=0, max=36500),
+    default=7,
     show_default=True,
     help="Days between being found unreachable and being deleted, by a later prune.",
 )
 @dry_run_option
-def command(address: str, commits: int, grace: float, dry_run: bool) -> int:
+def command(address: str, commits: int, grace: int, dry_run: bool) -> int:
     """Mark what nothing refers to, and delete what was marked more than the grace period ago.
 
     A reader of an old page is not cut off, and a writer that needs a marked object takes its mark away. With
@@ -47,7 +47,7 @@ def command(address: str, commits: int, grace: float, dry_run: bool) -> int:
     done = "would be" if dry_run else "were"
     click.echo(
         f"{len(planned.doomed)} objects ({_size(planned.doomed)}) {done} deleted, {len(planned.marked)}"
-        f" ({_size(planned.marked)}) are marked and wait for their grace period of {grace:g} days."
+        f" ({_size(planned.marked)}) are marked and wait for their grace period of {grace} days."
     )
     return 0
 

@@ -123,11 +123,21 @@ class Journal:
         with self._store.exclusive():
             for entry in self._entries:
                 if entry.found is None:
-                    self._store.delete([entry.key])
+                    self._delete(entry.key, etags)
                     etags[entry.key] = None
                 else:
                     etags[entry.key] = self._write(entry.key, entry.found, etags)
             self._store.barrier()
+
+    def _delete(self, key: str, etags: dict[str, str | None]) -> None:
+        """Delete what was planned, looking once more right before: no store deletes under conditions."""
+        if etags.get(key):
+            there = self._store.get(key)
+            if there and there.etag != etags[key]:
+                raise UnreachableError(
+                    f"{self.address}: {key} was written by somebody else meanwhile.", "Run the repair again."
+                )
+        self._store.delete([key])
 
     def _write(self, key: str, new: Object, etags: dict[str, str | None]) -> str:
         etag = etags.get(key)

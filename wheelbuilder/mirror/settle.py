@@ -124,7 +124,8 @@ def unsettled_ground(store: Store, channel: str, head: Head, known: Commit | Non
     """Return what the pages stand on under a head whose commit is not kept yet."""
     chain = ancestors(head.commit, head.unsettled, head_key(channel))
     oldest = chain[-1].number - 1
-    base = known if known and known.number >= oldest else read_commit(store, channel, oldest)
+    usable = known is not None and oldest <= known.number < head.commit.number
+    base = known if usable else read_commit(store, channel, oldest)
     if base is None:
         return unknown_ground(head)
     newer = [commit for commit in chain if commit.number > base.number]

@@ -19,7 +19,7 @@ def open_store(address: str) -> Store:
     """
     if address.startswith(SCHEME):
         return _open_bucket(address)
-    if "://" in address or not address.strip() or "\0" in address:
+    if "://" in address or address.startswith("s3:") or not address.strip() or "\0" in address:
         raise ConfigurationError(
             f"{address!r} is not the address of a store.",
             "Give the path of a directory, or s3://bucket/prefix.",

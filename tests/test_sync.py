@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -18,6 +20,8 @@ from wheelbuilder.mirror.audit import audit, is_clean
 from wheelbuilder.mirror.channels import Reference, promote, resolve, rollback
 from wheelbuilder.mirror.directory import DirectoryStore
 from wheelbuilder.mirror.documents import sealed
+from wheelbuilder.mirror.marks import read_marks
+from wheelbuilder.mirror.prune import prune
 from wheelbuilder.mirror.publish import Change, publish
 from wheelbuilder.mirror.snapshots import snapshots, take
 from wheelbuilder.mirror.store import Listed, Store
@@ -133,6 +137,32 @@ def test_a_source_that_lacks_something_breaks_no_copy(
         synced(source, target)
     assert_clean(target)
     assert resolve(target, Reference(channel="candidate")).number == 4
+
+
+def test_a_prune_of_the_destination_just_before_a_head_moves(
+    source: DirectoryStore, target: DirectoryStore, tmp_path: Path
+) -> None:
+    wheel = wheel_change(tmp_path / "built", "bar")
+    publish(source, "candidate", [wheel], run="", now=NOW)
+    rollback(source, "candidate", 4, AUTHOR)
+    synced(source, target)
+
+    def pruned(days: int) -> None:
+        prune(target, commits=1, grace=timedelta(days=7), now=NOW + timedelta(days=days))
+
+    pruned(0)
+    assert any("bar-1.0" in key for key in read_marks(target).since)
+    publish(source, "candidate", [wheel], run="", now=LATER)
+
+    class Pruning(Interfering):
+        def put(self, key: str, data: bytes | Path, **options: Any) -> str | None:
+            if key == "channels/candidate/head.json":
+                pruned(8)
+            return self.store.put(key, data, **options)
+
+    copy(source, Pruning(target, 0, nothing_at_all), survey(source, target))
+    assert dangling(target.path) == []
+    assert_clean(target)
 
 
 def test_what_is_published_meanwhile_is_left_for_the_next_copy(

@@ -15,6 +15,7 @@ from wheelbuilder.errors import ConfigurationError, IntegrityError, UnreachableE
 from wheelbuilder.mirror.channels import Reference, channel_names, resolve
 from wheelbuilder.mirror.commits import Commit, head_bytes
 from wheelbuilder.mirror.layout import CHANNEL, cache_control, check_channel, content_type, head_key
+from wheelbuilder.mirror.marks import rescue
 from wheelbuilder.mirror.read import Head, read_commit, read_head, read_states
 from wheelbuilder.mirror.settle import Ground, complete, settle, touched, write
 from wheelbuilder.mirror.snapshots import Snapshot, add, snapshots
@@ -23,6 +24,7 @@ from wheelbuilder.mirror.wheels import file_digest
 
 SHARED = ("files/", "states/", "sdists/", "logs/", "records/", "runs/")  # what pages and records refer to
 REPLACED = ("records/", "runs/")  # a newer one takes the place of an older one
+PRUNED = ("files/", "states/")  # what a prune of the destination may have marked
 AT_ONCE = 64  # objects between two looks at the progress
 
 Progress = Callable[[int, int], None]  # bytes copied, bytes in all
@@ -81,6 +83,7 @@ def copy(
     """Carry out what was surveyed; may be repeated after an interruption, from a new survey."""
     counted = _Counted(total=copying.size, progress=progress)
     with destination.exclusive():
+        rescue(destination, [listed.key for prefix in PRUNED for listed in source.list(prefix)])
         _copy_all(source, destination, copying.shared, counted)
         destination.barrier()
         _require(source, destination, copying.moves)

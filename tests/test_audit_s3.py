@@ -14,6 +14,7 @@ from wheelbuilder.mirror.audit import Finding, Kind, audit
 from wheelbuilder.mirror.layout import cache_control, content_type
 from wheelbuilder.mirror.repair import plan
 from wheelbuilder.mirror.s3 import S3Store
+from wheelbuilder.mirror.s3_client import Place
 
 pytestmark = pytest.mark.integration
 
@@ -43,7 +44,8 @@ def repair(store: S3Store) -> None:
 def overwrite(bucket: FreshBucket, key: str, data: bytes, **headers: Any) -> None:
     """Write past the store, as somebody with another tool would."""
     usual = {"ContentType": content_type(key), "CacheControl": cache_control(key)}
-    where = {"Bucket": bucket.bucket, "Key": f"mirror/{key}"}
+    name = Place.parse(f"s3://{bucket.bucket}/mirror").name(key)
+    where = {"Bucket": bucket.bucket, "Key": name}
     bucket.server.client().put_object(**where, Body=data, **(usual | headers))
 
 

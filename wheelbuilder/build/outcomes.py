@@ -38,14 +38,17 @@ class FailureClass(StrEnum):
     MISSING_LIBRARY = "missing-library"
     MISSING_PROGRAM = "missing-program"
     COMPILER = "compiler"
+    TOOLCHAIN = "toolchain"  # a compiler, build tool or Python too old (or too new) for this release
     BACKEND = "backend"
     OUT_OF_MEMORY = "out-of-memory"
     TIME_OUT = "time-out"
+    HANG = "hang"  # nothing printed and nothing computed for too long
     NETWORK_ATTEMPT = "network-attempt"
     WHEEL_CHECK = "wheel-check"
     NATIVE_LOST = "native-lost"
     REPAIR_REFUSED = "repair-refused"
     IMPORT_FAILED = "import-failed"
+    BLOCKED = "blocked"  # by the failure of a build that this one needs
     INTERNAL = "internal"
 
 

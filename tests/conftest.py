@@ -26,9 +26,11 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a module in one process, and all that runs containers in one: such tests count each other's."""
+    """Keep a module in one process, all those with containers in the first: they count each other's."""
+    engine = {item.path for item in items if item.get_closest_marker("engine")}
+    items.sort(key=lambda item: item.path not in engine)
     for item in items:
-        group = "engine" if item.get_closest_marker("engine") else item.path.stem
+        group = "engine" if item.path in engine else item.path.stem
         item.add_marker(pytest.mark.xdist_group(group))
 
 

@@ -22,6 +22,7 @@ PURE = (
         "plan.plans",
         "plan.reasons",
         "plan.coverage",
+        "plan.experience",
     ),
     *("build.outcomes", "build.failures"),
     *("mirror.layout", "mirror.merge", "mirror.negotiate", "mirror.pages", "mirror.states"),

@@ -1,0 +1,120 @@
+"""What earlier builds taught: which failed and why, and what each project's builds cost."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from operator import attrgetter
+from statistics import median
+
+from packaging.utils import NormalizedName
+
+from wheelbuilder.plan.decisions import Build
+
+# Guesses for a project that was never built, from builds of common projects on two cores.
+START = 8.0  # seconds that every build takes: roots, environments, hooks, the trial
+SECONDS_PER_BYTE = 25.0 / (1 << 20)  # of a packed sdist
+USUAL_SDIST = 1 << 19  # bytes, where the index does not say
+FOREIGN = 2.0  # how much longer a build takes in an emulated root with a native compiler
+
+Attempt = tuple[str, str, str, int | None]  # project, version, target, build tag
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cost:
+    """What a build takes. seconds: wall time; peak_memory: bytes, None where it was not measured."""
+
+    seconds: float
+    peak_memory: int | None = None
+
+
+Costs = Mapping[str, Mapping[str, Cost]]  # by project, then by target
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PastFailure:
+    """A build that failed, with what it was made from.
+
+    failure: the class in a word. first, last: when it failed for the first time and the last. expires:
+    the day from which on the same inputs are tried again. inputs: see `BuildInputs.described`.
+    """
+
+    project: NormalizedName
+    version: str
+    target: str
+    build_tag: int | None = None
+    key: str  # the build key
+    failure: str
+    summary: str
+    first: date
+    last: date
+    tries: int
+    expires: date
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def attempt(self) -> Attempt:
+        """What was tried, whatever its inputs were."""
+        return self.project, self.version, self.target, self.build_tag
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lessons:
+    """What some builds have taught: what failed, what does not fail any more, and what builds cost."""
+
+    failed: tuple[PastFailure, ...] = ()
+    mended: frozenset[Attempt] = frozenset()
+    costs: Costs = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Experience:
+    """What is known of earlier builds. Losing it costs time and nothing else.
+
+    failures: by build key. native: this machine's architecture.
+    """
+
+    failures: Mapping[str, PastFailure] = field(default_factory=dict)
+    costs: Costs = field(default_factory=dict)
+    native: str = field(default_factory=platform.machine)
+
+    def failure(self, key: str) -> PastFailure | None:
+        """Return how the build with this key failed, expired or not; None if that is not known."""
+        return self.failures.get(key)
+
+    def cost(self, build: Build) -> Cost:
+        """Return what a build will take: as last time, as on another target, or by the size of its sdist."""
+        target, known = str(build.target), self.costs.get(build.pin.name, {})
+        if target in known:
+            return known[target]
+        if known:
+            scaled = (self._scaled(cost, other, target) for other, cost in known.items())
+            return max(scaled, key=attrgetter("seconds"))
+        size = USUAL_SDIST if build.sdist.size is None else build.sdist.size
+        return Cost(seconds=(START + size * SECONDS_PER_BYTE) * self._slowness(target))
+
+    def with_lessons(self, lessons: Lessons) -> Experience:
+        """Return the experience with what was learned since: one failure for each attempt, the newest."""
+        gone = lessons.mended | {failed.attempt for failed in lessons.failed}
+        kept = {key: failed for key, failed in self.failures.items() if failed.attempt not in gone}
+        return Experience(
+            failures=kept | {failed.key: failed for failed in lessons.failed},
+            costs=_united(self.costs, lessons.costs),
+            native=self.native,
+        )
+
+    def _scaled(self, cost: Cost, source: str, target: str) -> Cost:
+        """Return what a build takes on a target that took this on another: by projects built on both."""
+        both = (known for known in self.costs.values() if source in known and target in known)
+        pairs = [known[target].seconds / known[source].seconds for known in both if known[source].seconds]
+        ratio = median(pairs) if pairs else self._slowness(target) / self._slowness(source)
+        return Cost(seconds=cost.seconds * ratio, peak_memory=cost.peak_memory)
+
+    def _slowness(self, target: str) -> float:
+        return 1.0 if target.endswith(f"_{self.native}") else FOREIGN
+
+
+def _united(old: Costs, new: Costs) -> Costs:
+    return {**old, **{project: {**old.get(project, {}), **costs} for project, costs in new.items()}}

@@ -61,7 +61,9 @@ class Workbench:
 
     def __call__(self, build: Build, _waiting: tuple[str, ...]) -> Outcome:
         self.keys.append(build.key)
-        made = make_wheel(self.folder / build.key, build.pin.name, body=f"KEY = {build.key!r}")
+        made = make_wheel(
+            self.folder / build.key, build.pin.name, str(build.pin.version), body=f"KEY = {build.key!r}"
+        )
         wheel = BuiltWheel(path=made, sha256="", size=0, requires_python=None)
         return Built(build=build, wheel=wheel, sdist=made, steps=())
 
@@ -88,6 +90,15 @@ def test_another_recipe_or_other_build_constraints_build_anew(index: FileIndex, 
     assert len({first, second, third}) == len(set(bench.keys)) == 3
     (tmp_path / "recipes/late.toml").unlink()
     assert resolved(site(index, tmp_path), bench) == first and len(bench.keys) == 3
+
+
+def test_a_recipes_build_constraints_choose_what_is_built(index: FileIndex, tmp_path: Path) -> None:
+    index.offer(in_tree("late", version="2.0"))
+    bench = Workbench(tmp_path / "bench")
+    here = site(index, tmp_path)
+    for bounds, version in (((), "2.0"), (("late<2",), "1.0")):
+        (file,) = resolve_or_build(["late"], X86, here, cast(Any, bench), (cast(Any, "top"),), bounds)
+        assert file.filename.startswith(f"late-{version}-")
 
 
 def test_a_copy_that_was_cut_short_does_not_serve(index: FileIndex, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from wheelbuilder.inputs.recipes import Graft, Limits, Native, Recipe, Recipes
 FULL = """\
 environment = { CFLAGS = "-O2" }
 build-requires = ["cython<3"]
+build-constraints = ["setuptools<58"]
 imports = ["ldap"]
 native = "optional"
 allow-network-attempt = true
@@ -21,6 +22,7 @@ config-settings = { "--global-option" = ["a", "b"], plain = "c" }
 limits = { timeout = "2h", memory = "8G", jobs = 1 }
 repair = { graft = "refuse", exclude = ["libcrypto.so.*"] }
 system-packages = { deb = ["libldap-dev"], rpm = ["openldap-devel"] }
+runtime-packages = { deb = ["libldap2"], rpm = ["openldap"] }
 
 [[versions]]
 range = ">=3"
@@ -44,6 +46,8 @@ def test_every_key(tmp_path: Path) -> None:
     recipe = read(tmp_path, FULL, fix="--- a\n").for_pin(pin("Python_LDAP===2.9"))
     assert (recipe.project, recipe.deb, recipe.rpm) == ("python-ldap", ("libldap-dev",), ("openldap-devel",))
     assert (recipe.environment, recipe.build_requires) == ({"CFLAGS": "-O2"}, ("cython<3",))
+    assert (recipe.runtime_deb, recipe.runtime_rpm) == (("libldap2",), ("openldap",))
+    assert recipe.build_constraints == ("setuptools<58",)
     assert recipe.config_settings == {"--global-option": ("a", "b"), "plain": "c"}
     assert (recipe.imports, recipe.native, recipe.allow_network_attempt) == (("ldap",), Native.OPTIONAL, True)
     assert (recipe.repair.graft, recipe.repair.exclude) == (Graft.REFUSE, ("libcrypto.so.*",))
@@ -84,6 +88,8 @@ def test_no_recipe_is_the_empty_recipe_under_the_lists_limits(tmp_path: Path) ->
         ("limits = { timeout = '5' }", "limits: 'timeout' = '5' cannot be read: write it like 90s"),
         ("limits = { time = '5m' }", "limits: the key 'time' is not known"),
         ("build-requires = ['a b']", r"'build-requires\[0\]' = 'a b' is not a requirement"),
+        ("build-constraints = ['a b']", r"'build-constraints\[0\]' = 'a b' is not a requirement"),
+        ("runtime-packages = { apk = [] }", "runtime-packages: the key 'apk' is not known"),
         ("patches = [{ file = 'none.patch', status = 'x' }]", r"patches\[0\]: 'file' cannot be read"),
         ("known-failure = { reason = 'x' }", "known-failure: the key 'expires' is missing"),
         ("known-failure = { reason = 'x', expires = 'soon' }", "known-failure: 'expires' must be"),

@@ -15,7 +15,7 @@ from test_wheelcheck import checked, wheel
 
 from wheelbuilder.build.outcomes import FailureClass, StepFailedError
 from wheelbuilder.build.process import check
-from wheelbuilder.build.repair import Repair, add_build_tag, repair
+from wheelbuilder.build.repair import Repair, Repaired, add_build_tag, repair
 from wheelbuilder.inputs.images import Catalogue, default_path
 from wheelbuilder.inputs.recipes import Graft, RepairPolicy
 from wheelbuilder.inputs.targets import Target
@@ -60,6 +60,10 @@ def dependent(folder: Path, root: Path) -> Path:
 
 
 def repaired(path: Path, root: Path, target: Target = X86, **policy: Any) -> Path:
+    return done(path, root, target, **policy).wheel
+
+
+def done(path: Path, root: Path, target: Target = X86, **policy: Any) -> Repaired:
     job = Repair(
         wheel=path,
         target=target,
@@ -102,6 +106,37 @@ def test_a_recipe_can_refuse_or_exclude_a_library(tmp_path: Path, root: Path) ->
         path, root, graft=Graft.REFUSE
     )
     assert checked(repaired(path, root, exclude=("libdep.so.*",)), repaired=True).grafted == ()
+
+
+def test_a_library_that_is_left_outside_is_told_and_keeps_the_tag_at_the_targets(
+    tmp_path: Path, root: Path
+) -> None:
+    outside = done(dependent(tmp_path, root), root, exclude=("libdep.so.*", "libnothere.so.1"))
+    assert outside.outside == ("libdep.so.1",)
+    assert outside.wheel.name.endswith("-manylinux_2_36_x86_64.whl")
+
+
+def test_an_exclusion_that_meets_nothing_changes_nothing(tmp_path: Path, root: Path) -> None:
+    path = packed(tmp_path, compiled(tmp_path, "_foo.so", "int f(void) { return 1; }"))
+    plain = done(path, root)
+    assert done(path, root, exclude=("libdep.so.*",)) == plain and plain.outside == ()
+
+
+def test_a_grafted_library_can_need_what_is_excluded(tmp_path: Path, root: Path) -> None:
+    libraries = root / "usr/lib/x86_64-linux-gnu"
+    middle = compiled(
+        libraries,
+        "libmiddle.so.1",
+        "int dep(void); int middle(void) { return dep(); }",
+        str(libraries / "libdep.so.1"),
+    )
+    source = "int middle(void); int f(void) { return middle(); }"
+    made = done(
+        packed(tmp_path, compiled(tmp_path, "_foo.so", source, str(middle))), root, exclude=("libdep.*",)
+    )
+    assert made.outside == ("libdep.so.1",)
+    (grafted,) = checked(made.wheel, repaired=True).grafted
+    assert grafted.startswith("libmiddle-")
 
 
 def test_a_library_that_the_root_lacks_is_a_refusal(tmp_path: Path, root: Path) -> None:

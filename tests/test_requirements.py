@@ -139,6 +139,14 @@ def test_constraints_hold(resolver: Resolver) -> None:
     assert "base-1.0-py3-none-any.whl" in names(bounded.resolve(["top"]))
 
 
+def test_constraints_of_one_question_hold_for_it_alone(resolver: Resolver) -> None:
+    assert "base-2.0-py3-none-any.whl" in names(resolver.resolve(["top"]))
+    assert "base-1.0-py3-none-any.whl" in names(resolver.resolve(["top"], constraints=("base<2",)))
+    assert "base-2.0-py3-none-any.whl" in names(resolver.resolve(["top"]))
+    with pytest.raises(NoWheelError):
+        replace(resolver, constraints=("base<2",)).resolve(["top"], constraints=("base>=2",))
+
+
 def test_the_hosts_configuration_is_not_seen(
     resolver: Resolver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

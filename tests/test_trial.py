@@ -8,7 +8,7 @@ import pytest
 from tinywheel import make_wheel
 
 from wheelbuilder.build.outcomes import FailureClass, StepFailedError
-from wheelbuilder.build.trial import Trial, _broken, _excused, candidates
+from wheelbuilder.build.trial import Trial, _advice, _broken, _excused, candidates
 
 
 @pytest.mark.parametrize("answer", ["", "no", "[]", "5", '{"a": 1}', '{"a": {"error": "x"}}'])
@@ -34,6 +34,12 @@ def test_only_a_dependency_without_a_wheel_is_an_excuse(
     missing: str | None, partial: bool, excused: bool
 ) -> None:
     assert _excused({"error": "x", "missing": missing}, {"own"}, partial=partial) is excused
+
+
+def test_a_library_that_was_left_outside_and_is_not_there_is_advice() -> None:
+    error = "ImportError: libpq.so.5: cannot open shared object file: No such file or directory"
+    assert "runtime-packages" in _advice(error, ("libpq.so.5",))
+    assert "imports" in _advice(error, ()) and "imports" in _advice("ImportError", ("libpq.so.5",))
 
 
 def test_pip_sees_the_wheel_and_its_dependencies_only(tmp_path: Path) -> None:

@@ -6,8 +6,12 @@ foreign architectures, and only the command line has the refusal checks, so they
 
 from __future__ import annotations
 
+import io
 import json
 import sys
+import zipfile
+from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +21,10 @@ from auditwheel.libc import Libc
 from auditwheel.patcher import ElfPatcher
 from auditwheel.repair import repair_wheel
 from auditwheel.wheel_abi import WheelAbIInfo, analyze_wheel_abi
+from elftools.elf.dynamic import DynamicSegment
+from elftools.elf.elffile import ELFFile
 
+ELF_MAGIC = b"\x7fELF"
 ZIP_LEVEL = 6  # what is published is read thousands of times
 
 
@@ -30,7 +37,8 @@ def repair(request: dict[str, Any]) -> dict[str, Any]:
     """Repair a wheel to the best policy it meets, at most the target's.
 
     Request: wheel, out, libc, arch, policy (`manylinux_2_28_aarch64`), root, folders (where the root's
-    libraries are), exclude, graft. Answer: `refused` with a sentence, or `wheel` and `libraries`.
+    libraries are), exclude, graft. Answer: `refused` with a sentence, or `wheel`, `libraries` (copied in)
+    and `outside` (needed, and left to the consumer's system).
     """
     try:
         abi = _analyze(request)
@@ -41,6 +49,11 @@ def repair(request: dict[str, Any]) -> dict[str, Any]:
         return {"refused": refusal}
     policy = max(ceiling, abi.overall_policy)  # auditwheel orders policies by how many systems they fit
     libraries = abi.external_refs[policy.name].libs
+    outside = _outside(Path(request["wheel"]), libraries, request["exclude"])
+    if outside:
+        # It may use all that this root's version of the library has; older systems have older versions.
+        policy = ceiling
+        libraries = abi.external_refs[policy.name].libs
     if refusal := _library_refusal(libraries, request):
         return {"refused": refusal}
     abis = [policy.name, *policy.aliases]
@@ -57,7 +70,7 @@ def repair(request: dict[str, Any]) -> dict[str, Any]:
     )
     if out is None:
         return {"refused": "auditwheel found nothing to repair in a wheel with native code."}
-    return {"wheel": str(out), "libraries": sorted(libraries)}
+    return {"wheel": str(out), "libraries": sorted(libraries), "outside": outside}
 
 
 def _analyze(request: dict[str, Any]) -> WheelAbIInfo:
@@ -71,6 +84,27 @@ def _analyze(request: dict[str, Any]) -> WheelAbIInfo:
         requested_policy_base_name=request["policy"].removesuffix(f"_{request['arch']}"),
         args_ldpaths=":".join(request["folders"]),
     )
+
+
+def _outside(wheel: Path, libraries: dict[str, Path | None], exclude: list[str]) -> list[str]:
+    """Return the excluded libraries that the wheel or what is copied into it really needs."""
+    needed: set[str] = set()
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            needed.update(_needed(archive.read(name)))
+    for path in libraries.values():
+        needed.update(_needed(path.read_bytes()) if path else ())
+    return sorted(name for name in needed if any(fnmatch(name, pattern) for pattern in exclude))
+
+
+def _needed(data: bytes) -> Iterator[str]:
+    """Yield the DT_NEEDED entries of an ELF object; nothing for any other file."""
+    if not data.startswith(ELF_MAGIC):
+        return
+    for segment in ELFFile(io.BytesIO(data)).iter_segments("PT_DYNAMIC"):
+        if isinstance(segment, DynamicSegment):
+            # Set for this kind of tag, and unknown to its annotations.
+            yield from (str(vars(tag)["needed"]) for tag in segment.iter_tags("DT_NEEDED"))
 
 
 def _refusal(abi: WheelAbIInfo, ceiling: Any) -> str:

@@ -19,7 +19,6 @@ from wheelbuilder.build import (
     prerequisites,
     process,
     repair,
-    roots,
     sdist,
     trial,
     wheelcheck,
@@ -34,6 +33,7 @@ from wheelbuilder.build.outcomes import (
     StepFailedError,
     StepResult,
 )
+from wheelbuilder.build.repair import Repaired
 from wheelbuilder.build.requirements import NoWheelError, applicable, satisfied
 from wheelbuilder.build.site import PIDS, Bench, Site
 from wheelbuilder.build.wheelcheck import WheelFacts
@@ -122,14 +122,14 @@ class _Job:
         with self._step(Step.CHECK):
             wheel, facts = self._check(native)
         with self._step(Step.REPAIR) as log:
-            wheel = self._repair(wheel, facts, image, epoch, log)
+            repaired = self._repair(wheel, facts, image, epoch, log)
         with self._step(Step.RECHECK):
-            facts = self._recheck(wheel)
+            facts = self._recheck(repaired.wheel)
         with self._step(Step.TRIAL) as log:
-            self._try(wheel, facts, bare, log)
+            self._try(repaired, facts, bare, log)
         return Built(
             build=self.build,
-            wheel=_described(wheel, facts),
+            wheel=_described(repaired, facts),
             sdist=archive,
             steps=tuple(self.steps),
             requirements=required,
@@ -176,10 +176,15 @@ class _Job:
     def _made_roots(self, log: Path) -> tuple[str, str]:
         catalogue, engine, recipe = self.site.catalogue, self.site.engine, self.build.recipe
         root = catalogue.root(self.build.target, Role.BUILD)
-        bare = roots.ensure(engine, catalogue.root(self.build.target, Role.BARE), log=log)
-        packages = recipe.deb if root.source is Source.ARCHIVE else recipe.rpm
+        bare = catalogue.root(self.build.target, Role.BARE)
+        archive = root.source is Source.ARCHIVE
+        packages = recipe.deb if archive else recipe.rpm
+        runtime = recipe.runtime_deb if archive else recipe.runtime_rpm
         try:
-            return layers.with_packages(engine, root, packages, log=log), bare
+            return (
+                layers.with_packages(engine, root, packages, log=log),
+                layers.with_packages(engine, bare, runtime, log=log),
+            )
         except ConfigurationError as error:
             raise StepFailedError(FailureClass.SYSTEM_PACKAGES, error.message, error.hint) from None
 
@@ -212,7 +217,12 @@ class _Job:
     def _requirements(self, texts: tuple[str, ...]) -> tuple[IndexFile, ...]:
         target = self.build.target
         return prerequisites.resolve_or_build(
-            applicable(texts, target), target, self.site, self._build_first, self.waiting
+            applicable(texts, target),
+            target,
+            self.site,
+            self._build_first,
+            self.waiting,
+            self.build.recipe.build_constraints,
         )
 
     def _build_first(self, build: Build, waiting: tuple[NormalizedName, ...]) -> Outcome:
@@ -242,12 +252,11 @@ class _Job:
             )
         return wheel, facts
 
-    def _repair(self, wheel: Path, facts: WheelFacts, image: str, epoch: int, log: Path) -> Path:
+    def _repair(self, wheel: Path, facts: WheelFacts, image: str, epoch: int, log: Path) -> Repaired:
         build = self.build
         self.bench.repaired.mkdir()
         if facts.pure:
-            repaired = self.bench.repaired / wheel.name
-            wheel.rename(repaired)
+            repaired = Repaired(wheel=wheel.rename(self.bench.repaired / wheel.name))
         else:
             with self.site.engine.mounted(image) as root:
                 work = repair.Repair(
@@ -260,7 +269,8 @@ class _Job:
                 )
                 repaired = repair.repair(work, self.bench.repaired, log)
         if build.build_tag is not None:
-            repaired = repair.add_build_tag(repaired, build.build_tag, epoch=epoch)
+            tagged = repair.add_build_tag(repaired.wheel, build.build_tag, epoch=epoch)
+            return replace(repaired, wheel=tagged)
         return repaired
 
     def _recheck(self, wheel: Path) -> WheelFacts:
@@ -268,7 +278,7 @@ class _Job:
         arch = self.site.catalogue.architecture(build.target)
         return wheelcheck.check(wheel, build.pin, build.target, arch, repaired=True)
 
-    def _try(self, wheel: Path, facts: WheelFacts, bare: str, log: Path) -> None:
+    def _try(self, repaired: Repaired, facts: WheelFacts, bare: str, log: Path) -> None:
         build, site = self.build, self.site
         needed = applicable(facts.requires_dist, build.target)
         try:
@@ -277,11 +287,12 @@ class _Job:
             files, partial = (), True
         trial.run(
             trial.Trial(
-                wheel=wheel,
+                wheel=repaired.wheel,
                 dependencies=prerequisites.wheels(files, site),
                 requirement=f"{build.pin.name}=={build.pin.version}",
                 modules=facts.top_level if build.recipe.imports is None else build.recipe.imports,
                 partial=partial,
+                outside=repaired.outside,
             ),
             trial.Consumer(
                 engine=site.engine,
@@ -319,7 +330,8 @@ def _environ(epoch: int, jobs: int, own: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _described(wheel: Path, facts: WheelFacts) -> BuiltWheel:
+def _described(repaired: Repaired, facts: WheelFacts) -> BuiltWheel:
+    wheel = repaired.wheel
     with wheel.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return BuiltWheel(
@@ -328,6 +340,7 @@ def _described(wheel: Path, facts: WheelFacts) -> BuiltWheel:
         size=wheel.stat().st_size,
         requires_python=facts.requires_python,
         grafted=facts.grafted,
+        outside=repaired.outside,
     )
 
 

@@ -72,6 +72,7 @@ class BuiltWheel:
     size: int
     requires_python: str | None
     grafted: tuple[str, ...] = ()  # the libraries that repair copied in
+    outside: tuple[str, ...] = ()  # the libraries that its recipe leaves to the consumer's system
 
     @property
     def filename(self) -> str:

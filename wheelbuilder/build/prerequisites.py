@@ -44,29 +44,33 @@ def resolve_or_build(
     site: Site,
     build: Builder,
     waiting: tuple[NormalizedName, ...],
+    constraints: tuple[str, ...] = (),
 ) -> tuple[IndexFile, ...]:
     """Return the wheels of a build environment, building those that nobody has.
 
     waiting: the projects whose builds wait for this one; meeting one of them again is a cycle.
-    Raises StepFailedError REQUIREMENTS.
+    constraints: what the recipe adds to those of the list. Raises StepFailedError REQUIREMENTS.
     """
     resolver = site.resolver(target)
     tried: set[str] = set()
     while True:
         try:
-            return resolver.resolve(requirements)
+            return resolver.resolve(requirements, constraints=constraints)
         except NoWheelError as error:
-            missing = [text for text in _without_wheel(requirements, resolver, site) if text not in tried]
+            lacking = _without_wheel(requirements, constraints, resolver, site)
+            missing = [text for text in lacking if text not in tried]
             if not missing:
                 raise StepFailedError(
                     FailureClass.REQUIREMENTS, f"the build requirements cannot be had: {error.reason}"
                 ) from None
         for text in missing:
             tried.add(text)
-            _build_requirement(text, target, site, build, waiting)
+            _build_requirement(text, constraints, target, site, build, waiting)
 
 
-def _without_wheel(requirements: Iterable[str], resolver: Resolver, site: Site) -> list[str]:
+def _without_wheel(
+    requirements: Iterable[str], constraints: tuple[str, ...], resolver: Resolver, site: Site
+) -> list[str]:
     """Return the requirements, own and inherited, for which no wheel fits the target."""
     found: list[str] = []
     seen: set[str] = set()
@@ -77,7 +81,7 @@ def _without_wheel(requirements: Iterable[str], resolver: Resolver, site: Site) 
             continue
         seen.add(text)
         try:
-            files = resolver.resolve([text], dependencies=False)
+            files = resolver.resolve([text], constraints=constraints, dependencies=False)
         except NoWheelError:
             found.append(text)
             continue
@@ -87,7 +91,12 @@ def _without_wheel(requirements: Iterable[str], resolver: Resolver, site: Site) 
 
 
 def _build_requirement(
-    text: str, target: Target, site: Site, build: Builder, waiting: tuple[NormalizedName, ...]
+    text: str,
+    constraints: tuple[str, ...],
+    target: Target,
+    site: Site,
+    build: Builder,
+    waiting: tuple[NormalizedName, ...],
 ) -> None:
     name = canonicalize_name(Requirement(text).name)
     if name in waiting:
@@ -96,7 +105,7 @@ def _build_requirement(
             f"a build requirement without a wheel needs itself: {' -> '.join((*waiting, name))}",
             "Give one of them a build-constraint for which a wheel exists.",
         )
-    wanted = _as_build(text, name, target, site)
+    wanted = _as_build(text, constraints, name, target, site)
     house = site.wheelhouse(target)
     # One lock a target, taken by the outermost build only: builds that wait for each other cannot deadlock.
     with locked(f"wheelhouse-{house.name}") if len(waiting) == 1 else nullcontext():
@@ -138,9 +147,11 @@ def _listed(name: NormalizedName, site: Site) -> tuple[IndexFile, ...]:
         ) from None
 
 
-def _as_build(text: str, name: NormalizedName, target: Target, site: Site) -> Build:
+def _as_build(
+    text: str, constraints: tuple[str, ...], name: NormalizedName, target: Target, site: Site
+) -> Build:
     requirement = Requirement(text)
-    bounds = [Requirement(line) for line in site.build_constraints]
+    bounds = [Requirement(line) for line in (*site.build_constraints, *constraints)]
     specifier = requirement.specifier
     for bound in bounds:
         if canonicalize_name(bound.name) == name:

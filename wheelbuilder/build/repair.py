@@ -31,8 +31,18 @@ class Repair:
     epoch: int
 
 
-def repair(job: Repair, out: Path, log: Path) -> Path:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Repaired:
+    """A repaired wheel. outside: sonames that it needs and a recipe leaves to the consumer's system."""
+
+    wheel: Path
+    outside: tuple[str, ...] = ()
+
+
+def repair(job: Repair, out: Path, log: Path) -> Repaired:
     """Return the repaired wheel in `out`: libraries of the root copied in, tags as its symbols allow.
+
+    One that leaves a library outside promises no system older than the target's.
 
     Raises StepFailedError REPAIR_REFUSED with auditwheel's reason.
     """
@@ -56,7 +66,7 @@ def repair(job: Repair, out: Path, log: Path) -> Path:
             f"{job.wheel.name} cannot be repaired for {job.target.platform}: {answer['refused']}",
             "A recipe can exclude libraries, patch the source, or state the refusal as a known failure.",
         )
-    return Path(answer["wheel"])
+    return Repaired(wheel=Path(answer["wheel"]), outside=tuple(answer["outside"]))
 
 
 def _request(job: Repair, out: Path) -> dict[str, object]:

@@ -63,25 +63,30 @@ class Resolver:
         with self._lock:
             self._added.add(folder)
 
-    def resolve(self, requirements: Iterable[str], *, dependencies: bool = True) -> tuple[IndexFile, ...]:
+    def resolve(
+        self, requirements: Iterable[str], *, constraints: Iterable[str] = (), dependencies: bool = True
+    ) -> tuple[IndexFile, ...]:
         """Return the wheels that satisfy the requirements, with their URLs and digests.
 
-        dependencies: also those of the wheels themselves. Raises NoWheelError when wheels alone
-        cannot, and StepFailedError for a requirement that is not one.
+        constraints: beside the resolver's own. dependencies: also those of the wheels themselves.
+        Raises NoWheelError when wheels alone cannot, and StepFailedError for a requirement that is not one.
         """
         wanted = tuple(sorted({str(_parsed(text)) for text in requirements}))
         if not wanted:
             return ()
+        bounds = (*self.constraints, *constraints)
         with self._lock:
-            question = (wanted, dependencies, tuple(sorted(self._added)))
+            question = (wanted, bounds, dependencies, tuple(sorted(self._added)))
             if question not in self._known:
-                self._known[question] = self._ask(wanted, () if dependencies else ("--no-deps",))
+                self._known[question] = self._ask(wanted, bounds, () if dependencies else ("--no-deps",))
             return self._known[question]
 
-    def _ask(self, wanted: tuple[str, ...], options: tuple[str, ...]) -> tuple[IndexFile, ...]:
+    def _ask(
+        self, wanted: tuple[str, ...], bounds: tuple[str, ...], options: tuple[str, ...]
+    ) -> tuple[IndexFile, ...]:
         self.scratch.mkdir(parents=True, exist_ok=True)
         constraints = self.scratch / f"constraints-{self.target}-{threading.get_ident()}.txt"
-        constraints.write_text("".join(f"{line}\n" for line in self.constraints))
+        constraints.write_text("".join(f"{line}\n" for line in bounds))
         if self.arch.uv and self.target.libc == "manylinux":
             return self._ask_uv(
                 (*options, "--python-platform", self._uv_platform(self.arch.uv)), wanted, constraints

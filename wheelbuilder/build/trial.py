@@ -19,13 +19,17 @@ ANSWER = "wheelbuilder-trial: "
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trial:
-    """One wheel to try. partial: run-time dependencies have no wheel yet, so their modules may be missing."""
+    """One wheel to try. partial: run-time dependencies have no wheel yet, so their modules may be missing.
+
+    outside: sonames that the recipe leaves to the bare root.
+    """
 
     wheel: Path
     dependencies: tuple[Path, ...]
     requirement: str  # name==version, as pip is asked
     modules: tuple[str, ...]
     partial: bool
+    outside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,12 +77,16 @@ def run(trial: Trial, consumer: Consumer, *, folder: Path, log: Path) -> None:
     blamed = {name: told for name, told in broken.items() if not _excused(told, own, partial=trial.partial)}
     if blamed:
         name, told = next(iter(blamed.items()))
-        raise StepFailedError(
-            FailureClass.IMPORT_FAILED,
-            f"importing {name} in the bare root failed: {told['error']}",
-            "If the module is not meant to be imported so, name others in `imports` of the recipe.",
-            failures.useful_lines(text),
-        )
+        summary = f"importing {name} in the bare root failed: {told['error']}"
+        hint = _advice(str(told["error"]), trial.outside)
+        raise StepFailedError(FailureClass.IMPORT_FAILED, summary, hint, failures.useful_lines(text))
+
+
+def _advice(error: str, outside: Sequence[str]) -> str:
+    for library in outside:
+        if f"{library}: cannot open shared object file" in error:
+            return f"The recipe excludes {library}: name the package that has it in runtime-packages."
+    return "If the module is not meant to be imported so, name others in `imports` of the recipe."
 
 
 def _broken(answer: str) -> dict[str, dict[str, str | None]]:

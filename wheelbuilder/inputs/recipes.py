@@ -83,9 +83,12 @@ class Recipe:
     project: NormalizedName
     deb: tuple[str, ...] = ()  # system packages in Debian roots
     rpm: tuple[str, ...] = ()  # system packages in RPM roots
+    runtime_deb: tuple[str, ...] = ()  # what a consumer must have installed, on Debian
+    runtime_rpm: tuple[str, ...] = ()  # and on RPM distributions
     environment: dict[str, str] = field(default_factory=dict)
     config_settings: dict[str, str | tuple[str, ...]] = field(default_factory=dict)
     build_requires: tuple[str, ...] = ()  # beside what the backend asks for
+    build_constraints: tuple[str, ...] = ()  # beside the list's, for this project's build environment
     patches: tuple[Patch, ...] = ()
     repair: RepairPolicy = RepairPolicy()
     imports: tuple[str, ...] | None = None  # None: the wheel's own top-level names
@@ -149,18 +152,20 @@ def _read_file(path: Path) -> _File:
 
 def _settings(table: Table, folder: Path) -> dict[str, Any]:
     """Return the fields of `Recipe` that a table sets, the fields of nested values as dictionaries."""
-    packages = table.table("system-packages")
+    packages, runtime = _packages(table.table("system-packages")), _packages(table.table("runtime-packages"))
     settings: dict[str, Any] = {
-        "deb": packages.strings("deb", ()),
-        "rpm": packages.strings("rpm", ()),
+        "deb": packages["deb"],
+        "rpm": packages["rpm"],
+        "runtime_deb": runtime["deb"],
+        "runtime_rpm": runtime["rpm"],
         "environment": _environment(table),
         "config_settings": _config_settings(table),
         "build_requires": requirements(table, "build-requires"),
+        "build_constraints": requirements(table, "build-constraints"),
         "patches": tuple(_patch(row, folder) for row in table.array("patches")),
         "repair": _repair(table.table("repair")),
         "limits": _given(limits(table.table("limits"))),
     }
-    packages.done()
     scalars = {
         "imports": None if table.optional("imports", list) is None else table.strings("imports"),
         "native": _optional(table, "native", Native),
@@ -168,6 +173,12 @@ def _settings(table: Table, folder: Path) -> dict[str, Any]:
         "known_failure": _known_failure(table.table("known-failure")),
     }
     return settings | {name: value for name, value in scalars.items() if value is not None}
+
+
+def _packages(table: Table) -> dict[str, tuple[str, ...]]:
+    read = {kind: table.strings(kind, ()) for kind in ("deb", "rpm")}
+    table.done()
+    return read
 
 
 def _environment(table: Table) -> dict[str, str]:

@@ -134,6 +134,7 @@ def _result(outcome: Outcome) -> dict[str, Any]:
                 "outcome": "built",
                 "wheel": {"filename": wheel.filename, "sha256": wheel.sha256, "size": wheel.size},
                 "grafted": list(wheel.grafted),
+                "needs": _needs(outcome),
                 "build_environment": list(outcome.requirements),
             }
         case Covered():
@@ -147,6 +148,16 @@ def _result(outcome: Outcome) -> dict[str, Any]:
                 "hint": outcome.hint,
                 "lines": list(outcome.lines),
             }
+
+
+def _needs(outcome: Built) -> dict[str, list[str]]:
+    """Return what a consumer must have installed: libraries by soname, and the packages that bring them."""
+    recipe = outcome.build.recipe
+    return {
+        "libraries": list(outcome.wheel.outside),
+        "deb": list(recipe.runtime_deb),
+        "rpm": list(recipe.runtime_rpm),
+    }
 
 
 def _step(step: StepResult, log: KeptLog | None) -> dict[str, Any]:

@@ -13,11 +13,11 @@ from typing import Any
 
 from botocore import exceptions as aws
 
-from wheelbuilder.errors import ConfigurationError, UnreachableError
+from wheelbuilder.errors import UnreachableError
 from wheelbuilder.mirror.s3_client import Answer, Patience, Place, Requests
 from wheelbuilder.mirror.s3_errors import GarbledError, StrangeError, code_of, status_of
 from wheelbuilder.mirror.s3_payload import BLOCK, DIGEST, Payload
-from wheelbuilder.mirror.store import HIDDEN, Listed, Object, check_key
+from wheelbuilder.mirror.store import HIDDEN, Listed, Object, is_key
 
 MD5_ETAG = re.compile(r'"[0-9a-f]{32}"', re.ASCII)
 BATCH = 1000  # keys in one request to delete
@@ -148,7 +148,7 @@ class Bucket:
         for page in self._pages(place.names_from(prefix), prefix):
             for entry in page.get("Contents", ()):
                 key = place.key(entry["Key"])
-                if key.startswith(prefix) and _is_key(key):
+                if key.startswith(prefix) and is_key(key):
                     yield Listed(key=key, size=entry["Size"], modified=entry["LastModified"].timestamp())
 
     def folders(self, prefix: str) -> Iterator[str]:
@@ -292,14 +292,6 @@ def told(answer: dict[str, Any], name: str) -> str:
 def quoted(etag: str) -> str:
     """Return an ETag as RFC 9110 writes it: some servers leave the quotes out in places."""
     return etag if not etag or etag.endswith('"') else f'"{etag}"'
-
-
-def _is_key(key: str) -> bool:
-    try:
-        check_key(key)
-    except ConfigurationError:
-        return False
-    return True
 
 
 def _base64(digest: bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +20,7 @@ from urllib.parse import quote, unquote, urlsplit
 from packaging.utils import canonicalize_name
 
 from wheelbuilder.errors import ConfigurationError, UnreachableError
+from wheelbuilder.mirror import reach
 from wheelbuilder.mirror.layout import HTML_TYPE, JSON_TYPE, View, cache_control, content_type
 from wheelbuilder.mirror.negotiate import best, span
 
@@ -132,8 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
         wanted = list(parts)
         if len(parts) == 4 and parts[0] == "channels" and parts[2] in set(View):
             wanted[3] = canonicalize_name(parts[3])
-        folder = (self.root / "/".join(wanted)).is_dir()
-        if not folder or (self.path_is_folder and wanted == parts):
+        if not self._is("/".join(wanted), stat.S_ISDIR) or (self.path_is_folder and wanted == parts):
             return None
         return "/".join(wanted) + "/"
 
@@ -147,24 +148,34 @@ class _Handler(BaseHTTPRequestHandler):
         if chosen is None:
             return self._empty(HTTPStatus.NOT_ACCEPTABLE, vary)
         headers = {"Content-Type": chosen, "Cache-Control": cache_control(key), **vary}
-        return self._file(self.root / variants[chosen], headers)
+        return self._file(variants[chosen], headers)
 
     def _variants(self, key: str) -> dict[str, str]:
         """Return the types in which a key can be had, and the key that holds each."""
-        if not (self.root / key).is_file() or not (self.root / key).resolve().is_relative_to(self.root):
+        if not self._is(key, stat.S_ISREG):
             return {}
         parts = key.split("/")
         twin = JSON_OF.get(View(parts[2])) if _is_page(parts) else None
         if twin is None:
             return {content_type(key): key}
         json_key = "/".join((*parts[:2], twin, *parts[3:]))
-        as_json = {JSON_TYPE: json_key} if (self.root / json_key).is_file() else {}
+        as_json = {JSON_TYPE: json_key} if self._is(json_key, stat.S_ISREG) else {}
         return {HTML_TYPE: key, TYPED_HTML: key, **as_json}
 
-    def _file(self, path: Path, headers: Mapping[str, str]) -> None:
+    def _is(self, key: str, kind: Callable[[int], bool]) -> bool:
+        """Say whether a key is a file, or a folder, that is reached through no link."""
         try:
-            file = path.open("rb")
-        except OSError:
+            found = reach.status(self.root, key) if key else None
+        except (OSError, reach.DetourError):
+            return False
+        return found is not None and kind(found.st_mode)
+
+    def _file(self, key: str, headers: Mapping[str, str]) -> None:
+        try:
+            file = reach.opened(self.root, key)
+        except (OSError, reach.DetourError):
+            file = None
+        if file is None:
             return self._empty(HTTPStatus.NOT_FOUND)
         with file:
             status = os.fstat(file.fileno())

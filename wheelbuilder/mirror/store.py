@@ -98,9 +98,14 @@ class Store(Protocol):
         """Return once everything written before survives a power failure."""
 
 
+def is_key(key: str) -> bool:
+    """Say whether a store may keep something under a key: it names an object, and one inside the store."""
+    return not NEVER_IN_KEYS.search(key) and NO_PARTS.isdisjoint(key.split("/"))
+
+
 def check_key(key: str) -> str:
     """Return the key, or raise ConfigurationError where it would leave the store or name no object."""
-    if NEVER_IN_KEYS.search(key) or not NO_PARTS.isdisjoint(key.split("/")):
+    if not is_key(key):
         raise ConfigurationError(f"{key!r} cannot be a key of a store.", "This is a bug: please report it.")
     return key
 

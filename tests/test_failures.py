@@ -106,7 +106,7 @@ x86_64-linux-gnu-gcc -c _configtest.c
 _configtest.c:1:10: fatal error: endian/none.h: No such file or directory
 conftest.c:3:1: error: unknown type name 'nothing'
 checking for doxygen... no
-AttributeError: module 'pkgutil' has no attribute 'ImpImporter'
+KeyError: '__version__'
 """
 READS_A_FILE = """
     with open('requirements.txt') as file:

@@ -24,7 +24,7 @@ PURE = (
         "plan.coverage",
         "plan.experience",
     ),
-    *("build.outcomes", "build.failures"),
+    *("build.outcomes", "build.failures", "build.clues", "build.missing"),
     *("mirror.layout", "mirror.merge", "mirror.negotiate", "mirror.pages", "mirror.states"),
 )
 IMPURE = {

@@ -1,111 +1,30 @@
-"""Turns what a failed build printed into a class, the useful lines and a hint."""
+"""Turns what a failed build printed into a class, the useful lines, a hint, and what is missing."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from wheelbuilder.build.clues import CLUES, Clue
+from wheelbuilder.build.missing import Missing, missing
 from wheelbuilder.build.outcomes import FailureClass
 
 MOST_LINES = 8
 MOST_LENGTH = 300  # characters of one line
+MOST_MISSING = 5  # things of one kind that are looked up
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Clue:
-    """A pattern in a log, the class it stands for, and what to do; `{0}` is the first group."""
+class Finding:
+    """Why a build failed, as its log tells. missing: what could be looked up in a package index."""
 
-    pattern: re.Pattern[str]
     failure: FailureClass
     summary: str
-    hint: str = ""
+    hint: str
+    missing: tuple[Missing, ...] = ()
 
 
-def _clue(pattern: str, failure: FailureClass, summary: str, hint: str = "") -> Clue:
-    return Clue(pattern=re.compile(pattern, re.MULTILINE), failure=failure, summary=summary, hint=hint)
-
-
-PACKAGE = "Add the package that provides it to system-packages of the recipe."
-PROGRAM = "Add the package that provides it to system-packages of the recipe, or to build-requires."
-# A message of the compiler, but not about the little programs with which a build asks what there is.
-AT = r"^[ \t]*(?!\S*(?:conftest|_configtest|CheckFunctionExists|testfile)\b)\S+:\d+(?::\d+)?: "
-
-# Ordered: what explains the others comes first. Every pattern is linear in the length of a line.
-CLUES = (
-    _clue(
-        AT + r"fatal error: '?([^\s':]+\.(?:h|hh|hpp|hxx|inc|pxd)|[\w/]+)'?"
-        r"(?:: No such file or directory| file not found)",
-        FailureClass.MISSING_HEADER,
-        "the header {0} is missing",
-        PACKAGE,
-    ),
-    _clue(
-        r"ERROR: C(?:\+\+)? header '([^']+)' not found",
-        FailureClass.MISSING_HEADER,
-        "the header {0} is missing",
-        PACKAGE,
-    ),
-    _clue(
-        r"(?:cannot find -l|library not found for -l)([\w.+-]+)"
-        r"|ERROR: C(?:\+\+)? (?:shared or static )?library '([^']+)' not found",
-        FailureClass.MISSING_LIBRARY,
-        "the library {0} is missing",
-        PACKAGE,
-    ),
-    _clue(
-        r"No package '([^']+)' found|Package '?([\w.+-]+)'?, required by .* not found"
-        r"|Package (\S+) was not found in the pkg-config search path"
-        r"|ERROR: Dependency (?:lookup for )?\"?([\w.+-]+)\"? (?:not found|with method .* failed)",
-        FailureClass.MISSING_LIBRARY,
-        "the pkg-config module {0} is missing",
-        PACKAGE,
-    ),
-    _clue(
-        r"CMake Error at [^\n]*\n+\s*(?:Could NOT find (\w+)|By not providing \"Find(\w+)\.cmake\""
-        r"|Could not find a package configuration file provided by \"(\w+)\")",
-        FailureClass.MISSING_LIBRARY,
-        "CMake does not find {0}",
-        PACKAGE,
-    ),
-    _clue(
-        r"command '?([\w.+-]+)'? failed: No such file|unable to execute '([\w.+-]+)': No such file"
-        r"|(?<![\w.+-])[\w-]*sh: (?:(?:line )?\d+: )?([\w.+/-]+): (?:command )?not found"
-        r"|make(?:\[\d+\])?: ([\w.+/-]+): (?:Command not found|No such file or directory)"
-        r"|/env: '?([\w.+-]+)'?: No such file or directory"
-        r"|FileNotFoundError: \[Errno 2\] No such file or directory: '([a-z][a-z0-9_+-]*)'$"
-        r"|(?<![\w-])(\w{1,40}[-_]config) (?:executable )?not found"
-        r"|ERROR: Program '?([\w.+-]+)'? not found|error: linker `([\w.+-]+)` not found"
-        r"|No (CMAKE_\w+_COMPILER) could be found|([Cc]argo), the Rust package manager, is not installed"
-        r"|can't find (Rust compiler)|Do you have `?([Cc]argo)`? in your PATH|ERROR: Unknown (compiler)\(s\)",
-        FailureClass.MISSING_PROGRAM,
-        "the program {0} is missing",
-        PROGRAM,
-    ),
-    _clue(
-        r"virtual memory exhausted|Cannot allocate memory|fatal error: Killed signal terminated"
-        r"|internal compiler error: Killed|^MemoryError$",
-        FailureClass.OUT_OF_MEMORY,
-        "the build ran out of memory",
-        "Raise limits.memory of the recipe, or lower limits.jobs.",
-    ),
-    _clue(
-        AT + r"(?:fatal )?error: (.+)|^error\[E\d+\]: (.+)|^\S+\.(?:pyx|pxd|pxi):\d+:\d+: (?!warning)(.+)",
-        FailureClass.COMPILER,
-        "the compiler stopped: {0}",
-    ),
-    _clue(r"undefined reference to [`']([^`'\n]+)'", FailureClass.COMPILER, "the linker does not find {0}"),
-    _clue(
-        r"error: command '[^']*(?:gcc|g\+\+|cc|c\+\+|clang)' failed|error: could not compile `",
-        FailureClass.COMPILER,
-        "the compiler failed",
-    ),
-    _clue(
-        r"^ModuleNotFoundError: No module named '([\w.]+)'",
-        FailureClass.REQUIREMENTS,
-        "the Python module {0} is missing",
-        "Add the project that provides it to build-requires of the recipe.",
-    ),
-)
 USEFUL = re.compile(
     r"error|fatal|cannot|not found|no such|undefined|unreachable|refused|denied", re.IGNORECASE
 )
@@ -117,19 +36,57 @@ NOISE = re.compile(
 )
 
 
-def classify(log: str) -> Clue | None:
-    """Return the first clue that the log gives, its text filled in; None for a plain backend failure."""
-    text = "\n".join(line[:MOST_LENGTH] for line in log.splitlines() if line)
+# One of these stands in or before every line that a clue is about. Of a long log few lines are left
+# by this one pass, where each clue would be another.
+TROUBLE = re.compile(
+    r"rror|RROR|No such|ot found|NOT find|annot|ould|nable|equire|emory|SIGKILL|removed|support"
+    r"|installed|declared|ackage|ibrary|undefined|failed|child_exception|is not|not set"
+    r"|non-zero|has no|than|[.]py[xdi]:"
+)
+
+
+def classify(log: str) -> Finding | None:
+    """Return what the first clue in the log's text says; None for a plain backend failure."""
+    text = _troubled(log)
     for clue in CLUES:
         if match := clue.pattern.search(text):
-            found = next((group for group in match.groups() if group), "")
-            return Clue(
-                pattern=clue.pattern,
+            return Finding(
                 failure=clue.failure,
-                summary=clue.summary.format(found),
+                summary=clue.summary.format(_named(match)),
                 hint=clue.hint,
+                missing=tuple(_missing(clue, text, match.start())),
             )
     return None
+
+
+def _troubled(log: str) -> str:
+    """Return the lines that may hold a clue, each with the two after it, which may say what is meant."""
+    kept, until = [], 0
+    lines = [line[:MOST_LENGTH] for line in log.splitlines() if line]
+    for number, line in enumerate(lines):
+        if TROUBLE.search(line):
+            until = number + 3
+        if number < until:
+            kept.append(line)
+    return "\n".join(kept)
+
+
+def _missing(clue: Clue, text: str, start: int) -> Iterator[Missing]:
+    """Yield what the clue names, each once: a compiler that goes on may miss several headers."""
+    if clue.kind is None:
+        return
+    names: dict[str, None] = {}
+    for match in clue.pattern.finditer(text, start):
+        names.setdefault(_named(match))
+        if len(names) == MOST_MISSING:
+            break
+    for name in names:
+        if found := missing(clue.kind, name):
+            yield found
+
+
+def _named(match: re.Match[str]) -> str:
+    return next((group for group in match.groups() if group), "")
 
 
 def useful_lines(log: str) -> tuple[str, ...]:

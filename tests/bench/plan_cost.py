@@ -27,10 +27,10 @@ upstream = "{url}"
 
 
 @contextmanager
-def local_index() -> Iterator[str]:
+def local_index(*constraints: Path) -> Iterator[str]:
     """Run the index in a process of its own and give its URL."""
     server = subprocess.Popen(
-        (sys.executable, str(HERE / "plan_index.py"), str(CONSTRAINTS)),
+        (sys.executable, str(HERE / "plan_index.py"), *map(str, constraints)),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -46,19 +46,20 @@ def local_index() -> Iterator[str]:
 def measure(argv: tuple[str, ...], env: dict[str, str], output: Path) -> tuple[float, float, float]:
     """Run a process; returns processor seconds, wall seconds and peak memory in MB."""
     started = time.monotonic()
-    with output.open("wb") as sink:
-        process = subprocess.Popen(argv, env=env, stdout=sink, stderr=subprocess.STDOUT)
+    errors = output.with_suffix(".err")
+    with output.open("wb") as sink, errors.open("wb") as error_sink:
+        process = subprocess.Popen(argv, env=env, stdout=sink, stderr=error_sink)
         _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise SystemExit(output.read_text())
+        raise SystemExit(errors.read_text())
     return usage.ru_utime + usage.ru_stime, time.monotonic() - started, usage.ru_maxrss / 1024
 
 
 def main() -> None:
     """Measure and print one line a run."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    with tempfile.TemporaryDirectory() as folder, local_index() as url:
+    with tempfile.TemporaryDirectory() as folder, local_index(CONSTRAINTS) as url:
         path = Path(folder) / "bench.toml"
         path.write_text(LIST.format(constraints=CONSTRAINTS, url=url))
         output = Path(folder) / "out.txt"

@@ -1,6 +1,6 @@
-"""A local index with a page for every project of a constraints file, the same on every run.
+"""A local index with a page for every project of some constraints files, the same on every run.
 
-    python tests/bench/plan_index.py tests/data/constraints/upper-constraints-stable-2025.2.txt
+    python tests/bench/plan_index.py tests/data/constraints/upper-constraints-stable-2025.2.txt...
 
 prints its URL and serves until its standard input ends. The numbers of files for a project are those
 of forty projects drawn from that file on a real index: median 57, mean 212, most 2542; 52 MB in all.
@@ -38,12 +38,12 @@ PLATFORMS = (
 PYTHONS = ("cp39-cp39", "cp310-cp310", "cp311-cp311", "cp312-cp312", "cp313-cp313", "cp314-cp314")
 
 
-def fill(index: SimpleIndex, constraints: Path) -> int:
+def fill(index: SimpleIndex, *constraints: Path) -> int:
     """Make a page for every project; returns how many there are."""
-    pins = parse_constraints(constraints.read_text(), constraints.stem).pins
     projects: dict[str, list[Pin]] = {}
-    for pin in pins:
-        projects.setdefault(pin.name, []).append(pin)
+    for path in constraints:
+        for pin in parse_constraints(path.read_text(), path.stem).pins:
+            projects.setdefault(pin.name, []).append(pin)
     for number, (name, wanted) in enumerate(sorted(projects.items())):
         index.page(name, _files(name, wanted, SIZES[number % len(SIZES)]))
     return len(projects)
@@ -91,7 +91,7 @@ def _described(filename: str, draw: random.Random) -> dict[str, Any]:
 def main() -> None:
     """Serve until standard input ends."""
     with SimpleIndex() as index:
-        count = fill(index, Path(sys.argv[1]))
+        count = fill(index, *map(Path, sys.argv[1:]))
         print(f"{index.url} {count}", flush=True)
         sys.stdin.read()
 

@@ -31,11 +31,12 @@ import base64, hashlib, os, subprocess, sys, sysconfig, zipfile
 NAME, VERSION = {name!r}, {version!r}
 
 
-def pack(folder, files, name=NAME, version=VERSION, tag="py3-none-any"):
+def pack(folder, files, name=NAME, version=VERSION, tag="py3-none-any", requires=()):
     info = f"{{name}}-{{version}}.dist-info"
     pure = tag.endswith("-any")
     files = dict(files)
-    files[f"{{info}}/METADATA"] = f"Metadata-Version: 2.1\\nName: {{name}}\\nVersion: {{version}}\\n".encode()
+    head = f"Metadata-Version: 2.1\\nName: {{name}}\\nVersion: {{version}}\\n"
+    files[f"{{info}}/METADATA"] = (head + "".join(f"Requires-Dist: {{it}}\\n" for it in requires)).encode()
     files[f"{{info}}/WHEEL"] = (
         "Wheel-Version: 1.0\\nGenerator: t\\n"
         f"Root-Is-Purelib: {{str(pure).lower()}}\\nTag: {{tag}}\\n".encode()

@@ -239,12 +239,12 @@ def _site(request: Request) -> AbstractContextManager[Site]:
         upstream=request.index,
         recipes=listed.recipes,
         build_constraints=listed.build_constraints,
-        constraints={target: _constraints(listed, target) for target in request.plan.targets},
+        constraints={
+            (branch.branch, target): tuple(str(pin) for pin in pins_for([branch], target).pins)
+            for branch in listed.branches
+            for target in request.plan.targets
+        },
     )
-
-
-def _constraints(listed: RequirementsList, target: Target) -> tuple[str, ...]:
-    return tuple(str(pin) for pin in pins_for(listed.branches, target).pins)
 
 
 def _upstream_changes(plan: Plan) -> Iterator[Change]:

@@ -282,7 +282,11 @@ class _Job:
         build, site = self.build, self.site
         needed = applicable(facts.requires_dist, build.target)
         try:
-            files, partial = site.resolver(build.target, for_trial=True).resolve(needed), False
+            resolver, beside = (
+                site.resolver(build.target, for_trial=True),
+                site.beside(build.pin, build.target),
+            )
+            files, partial = resolver.resolve(needed, constraints=beside), False
         except NoWheelError:
             files, partial = (), True
         trial.run(

@@ -11,6 +11,7 @@ from wheelbuilder.build import untrusted
 from wheelbuilder.build.engine import Engine
 from wheelbuilder.build.requirements import Resolver
 from wheelbuilder.inputs.images import Catalogue, Role
+from wheelbuilder.inputs.pins import Pin
 from wheelbuilder.inputs.recipes import Recipe, Recipes
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.plan.upstream import UpstreamIndex
@@ -24,7 +25,7 @@ class Site:
     """The machine's engine, caches and limits, shared by all builds of a run.
 
     cache: what can be made again and is kept. scratch: what a build leaves behind, its logs apart,
-    goes with it. constraints: the list's pins on each target, for the dependencies of trials.
+    goes with it. constraints: the pins of each branch on each target, for the dependencies of trials.
     memory: bytes a build may use. jobs: compilers it may start.
     """
 
@@ -35,7 +36,7 @@ class Site:
     cache: Path
     scratch: Path
     build_constraints: tuple[str, ...]
-    constraints: Mapping[Target, tuple[str, ...]]
+    constraints: Mapping[tuple[str, Target], tuple[str, ...]]
     memory: int
     jobs: int
     _resolvers: dict[tuple[Target, bool], Resolver] = field(default_factory=dict)
@@ -58,13 +59,17 @@ class Site:
                 target=target,
                 arch=self.catalogue.architecture(target),
                 index_url=self.upstream.url,
-                constraints=self.constraints.get(target, ()) if for_trial else self.build_constraints,
+                constraints=() if for_trial else self.build_constraints,
                 wheelhouse=self.wheelhouse(target),
                 scratch=self.scratch / "resolver",
             )
             # Workers that race here make equal resolvers: the first one stored serves all.
             known = self._resolvers.setdefault((target, for_trial), known)
         return known
+
+    def beside(self, pin: Pin, target: Target) -> tuple[str, ...]:
+        """Return what is pinned beside a pin: by one of its branches, since they contradict each other."""
+        return self.constraints.get((pin.branches[0], target), ()) if pin.branches else ()
 
     def timeout(self, recipe: Recipe) -> float:
         """Return the time limit of one step, in seconds."""

@@ -31,7 +31,7 @@ def opened(
     upstream: UpstreamIndex,
     recipes: Recipes,
     build_constraints: tuple[str, ...],
-    constraints: Mapping[Target, tuple[str, ...]],
+    constraints: Mapping[tuple[str, Target], tuple[str, ...]],
 ) -> Iterator[Site]:
     """Yield the site of a run's builds; containers and folders of drivers that were killed go first.
 

@@ -52,6 +52,7 @@ class Record:
             "key": build.key,
             "project": build.pin.name,
             "version": str(build.pin.version),
+            "branches": list(build.pin.branches),
             "target": str(build.target),
             "reason": build.reason,
             "build_tag": build.build_tag,
@@ -106,6 +107,7 @@ def run_document(
             {
                 "project": it.pin.name,
                 "version": str(it.pin.version),
+                "branches": list(it.pin.branches),
                 "target": str(it.target),
                 "reason": it.reason,
             }

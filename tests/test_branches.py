@@ -1,0 +1,58 @@
+"""A list of several branches: one build for each pin, and each branch's own pins beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sdists import FileIndex, Workplace, in_tree
+from tinywheel import make_wheel
+
+# A trial excuses a module that is missing, so this one does not let it be missing.
+NEEDY = """\
+code = f"try:\\n import beside\\nexcept ImportError:\\n beside = None\\nassert beside.VERSION == {VERSION!r}"
+return pack(folder, {f"{NAME}.py": code.encode()}, requires=["beside"])
+"""
+
+
+@pytest.fixture
+def index() -> Iterator[FileIndex]:
+    with FileIndex() as index:
+        yield index
+
+
+def several(work: Workplace, **branches: str) -> None:
+    """Write a list of branches, each given as the text of its constraints."""
+    work.write([])
+    lines = [line for line in work.list_path.read_text().splitlines() if not line.startswith("branches")]
+    for name, text in branches.items():
+        (work.folder / f"{name}.txt").write_text(text)
+        lines.append(f"branches.{name} = {json.dumps(f'{name}.txt')}")
+    work.list_path.write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.engine
+def test_branches_that_contradict_each_other(index: FileIndex, tmp_path: Path) -> None:
+    both = in_tree("both")
+    needy = [in_tree("needy", NEEDY, version=version) for version in ("1.0", "2.0")]
+    index.offer(both, *needy)
+    for version in ("1.0", "2.0"):
+        index.offer_wheel(make_wheel(tmp_path, "beside", version))
+    work = Workplace(folder=tmp_path / "work", index=index)
+    several(
+        work,
+        old="both===1.0\nneedy===1.0\nbeside===1.0\n",
+        new="both===1.0\nneedy===2.0\nbeside===2.0\n",
+    )
+    done = work.run()
+    assert done.code == 0, done.stderr  # each was tried with the version that its own branch pins
+    rows = {(row["project"], row["version"]): row for row in done.document["outcomes"]}
+    assert {what: row["branches"] for what, row in rows.items()} == {
+        ("both", "1.0"): ["old", "new"],
+        ("needy", "1.0"): ["old"],
+        ("needy", "2.0"): ["new"],
+    }
+    kept = json.loads((work.store / f"records/{rows['both', '1.0']['key']}.json").read_text())
+    assert kept["branches"] == ["old", "new"]

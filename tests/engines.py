@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from functools import cache
 from pathlib import Path
 
@@ -31,3 +33,14 @@ def log_of(name: str) -> Path:
     folder = cache_home() / "logs"
     folder.mkdir(exist_ok=True)
     return folder / f"{name}.log"
+
+
+def counting_engine(folder: Path) -> tuple[dict[str, str], Path]:
+    """An environment in which every call of the engine is noted, one line each."""
+    folder.mkdir()
+    calls = folder / "calls"
+    real = shutil.which(engine().name)
+    wrapper = folder / engine().name
+    wrapper.write_text(f'#!/bin/sh\necho "$1" >>{calls}\nexec {real} "$@"\n')
+    wrapper.chmod(0o755)
+    return {"PATH": f"{folder}:{os.environ['PATH']}", "XDG_CACHE_HOME": str(folder / "cache")}, calls

@@ -1,45 +1,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
 
 import pytest
-from packaging.utils import canonicalize_name
-from samples import ARM, X86, file, pin
+from samples import ARM, X86, build, past
 
-from wheelbuilder.inputs.recipes import Recipe
-from wheelbuilder.inputs.targets import Target
-from wheelbuilder.plan.decisions import Build
-from wheelbuilder.plan.experience import FOREIGN, START, Cost, Experience, Lessons, PastFailure
+from wheelbuilder.plan.experience import FOREIGN, START, Cost, Experience, Lessons
 
 NATIVE = "x86_64"
-
-
-def build(name: str, target: Target = X86, size: int | None = 0) -> Build:
-    return Build(
-        pin=pin(f"{name}===1.0"),
-        target=target,
-        sdist=file(f"{name}-1.0.tar.gz", size=size),
-        recipe=Recipe(project=canonicalize_name(name)),
-        reason="upstream has an sdist only",
-        key=f"{name} {target}",
-    )
-
-
-def past(name: str, key: str, day: int = 20) -> PastFailure:
-    when = date(2026, 11, day)
-    return PastFailure(
-        project=canonicalize_name(name),
-        version="1.0",
-        target=str(X86),
-        key=key,
-        failure="compiler",
-        summary="the compiler failed",
-        first=when,
-        last=when,
-        tries=1,
-        expires=date(2026, 12, day),
-    )
 
 
 def test_what_a_build_took_it_takes_again() -> None:
@@ -67,7 +35,7 @@ def test_a_guess_grows_with_the_sdist_and_under_emulation() -> None:
 def test_one_failure_is_kept_for_each_attempt() -> None:
     first = Experience().with_lessons(Lessons(failed=(past("a", "k1"), past("b", "k2"))))
     assert first.failure("k1") == past("a", "k1") and first.failure("k3") is None
-    again = first.with_lessons(Lessons(failed=(past("a", "k3", 21),)))
+    again = first.with_lessons(Lessons(failed=(past("a", "k3", day=21),)))
     assert set(again.failures) == {"k2", "k3"}
     tagged = again.with_lessons(Lessons(failed=(replace(past("a", "k4"), build_tag=1),)))
     assert set(tagged.failures) == {"k2", "k3", "k4"}

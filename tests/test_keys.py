@@ -8,7 +8,7 @@ import pytest
 from samples import ARM, X86, file, pin
 
 from wheelbuilder.inputs.images import Catalogue, Role, default_path
-from wheelbuilder.inputs.recipes import KnownFailure, Limits, Recipe
+from wheelbuilder.inputs.recipes import KnownFailure, Limits, Patch, Recipe
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.plan.keys import BuildInputs, build_inputs, differences, key_of
 
@@ -55,12 +55,12 @@ def test_a_key_is_a_digest_and_stays_the_same() -> None:
 def test_every_input_changes_the_key_and_is_named(changes: dict[str, Any], changed: str) -> None:
     other = inputs(**changes)
     assert other.key != inputs().key
-    assert [line.partition(":")[0] for line in differences(inputs(), other)] == [changed]
+    assert [line.partition(":")[0] for line in differences(inputs().described, other.described)] == [changed]
 
 
 def test_the_schema_changes_the_key() -> None:
     assert replace(inputs(), schema=2).key != inputs().key
-    assert differences(inputs(), replace(inputs(), schema=2)) == ("schema: 1 -> 2",)
+    assert differences(inputs().described, replace(inputs(), schema=2).described) == ("schema: 1 -> 2",)
 
 
 def test_a_known_failure_does_not_change_the_key() -> None:
@@ -77,3 +77,10 @@ def test_keys_under_the_image_table() -> None:
     key = key_of(catalogue, ("setuptools<80",))(A, SDIST, RECIPE, X86, None)
     digest = catalogue.root(X86, Role.BUILD).digest
     assert key == inputs(root_digest=digest, build_constraints=("setuptools<80",)).key
+
+
+def test_a_change_is_said_as_short_as_it_can_be() -> None:
+    patched = replace(RECIPE, patches=(Patch(name="x.patch", text="-\n+\n" * 99, status="sent"),), deb=())
+    (deb, patches) = differences(inputs().described, inputs(recipe=patched).described)
+    assert deb == 'recipe.deb: ["libfoo-dev"] -> nothing'
+    assert patches.startswith("recipe.patches: nothing -> sha256:") and len(patches) < 120

@@ -23,6 +23,8 @@ PURE = (
         "plan.reasons",
         "plan.coverage",
         "plan.experience",
+        "plan.past",
+        "plan.recall",
     ),
     *("build.outcomes", "build.failures", "build.clues", "build.missing"),
     *("mirror.layout", "mirror.merge", "mirror.negotiate", "mirror.pages", "mirror.states"),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -13,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engines import engine
+from engines import counting_engine
 from mirrors import snapshot
 from sdists import TARGET, Ended, FileIndex, Workplace, cli, extension, in_tree, with_setuptools
 from simple_index import Answer
@@ -31,17 +29,6 @@ def index() -> Iterator[FileIndex]:
 @pytest.fixture
 def work(tmp_path: Path, index: FileIndex) -> Workplace:
     return Workplace(folder=tmp_path / "work", index=index)
-
-
-def counting_engine(folder: Path) -> tuple[dict[str, str], Path]:
-    """An environment in which every call of the engine is noted, one line each."""
-    folder.mkdir()
-    calls = folder / "calls"
-    real = shutil.which(engine().name)
-    wrapper = folder / engine().name
-    wrapper.write_text(f'#!/bin/sh\necho "$1" >>{calls}\nexec {real} "$@"\n')
-    wrapper.chmod(0o755)
-    return {"PATH": f"{folder}:{os.environ['PATH']}", "XDG_CACHE_HOME": str(folder / "cache")}, calls
 
 
 @pytest.mark.engine

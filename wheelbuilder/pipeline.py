@@ -8,7 +8,7 @@ import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol
@@ -32,9 +32,14 @@ from wheelbuilder.mirror.store import Store
 from wheelbuilder.mirror.wheels import read_wheel
 from wheelbuilder.plan.coverage import Coverage, coverage, quarantined
 from wheelbuilder.plan.decisions import Build
+from wheelbuilder.plan.experience import Experience
+from wheelbuilder.plan.keys import inputs_of
 from wheelbuilder.plan.plans import Plan
 from wheelbuilder.plan.upstream import UpstreamIndex
 from wheelbuilder.report.keep import keep, keep_run
+from wheelbuilder.report.lessons import lessons, mended
+from wheelbuilder.report.memory import Memory
+from wheelbuilder.report.news import News, news
 from wheelbuilder.report.records import Record, record, run_document
 
 PUBLISH_EVERY = 30.0  # seconds: what is lost if the machine dies, against commits in the history
@@ -55,13 +60,19 @@ class Watch(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """What a run is asked to do. jobs: builds at a time; None for one a core."""
+    """What a run is asked to do. jobs: builds at a time; None for one a core.
+
+    memory: what is known of earlier builds, and learns. forced: what is built is there already, so that a
+    failure is told, but not remembered.
+    """
 
     listed: RequirementsList
     catalogue: Catalogue
     index: UpstreamIndex
     plan: Plan
     store: Store
+    memory: Memory
+    forced: bool = False
     jobs: int | None = None
     engine: str | None = None
 
@@ -71,6 +82,7 @@ class Run:
     """What came of a run. document: its record; key: where that lies, None if nothing changed."""
 
     outcomes: tuple[Outcome, ...]
+    news: News
     changed: tuple[str, ...]
     refused: tuple[Refused, ...]
     coverage: tuple[Coverage, ...]
@@ -90,7 +102,7 @@ def run(request: Request, watch: Watch) -> Run:
     either case after publishing and recording what was finished.
     """
     started, clock = datetime.now(UTC), time.monotonic()
-    ledger = _Ledger(request=request, watch=watch, run=_run_id(started))
+    ledger = _Ledger(request=request, watch=watch, run=_run_id(started), known=request.memory.experience)
     with workplace.fixed_umask():
         try:
             _carry_out(request, ledger)
@@ -125,6 +137,7 @@ class _Ledger:
     request: Request
     watch: Watch
     run: str
+    known: Experience  # before the run
     records: list[Record] = field(default_factory=list)
     changed: dict[str, None] = field(default_factory=dict)  # in the order of publication
     refused: list[Refused] = field(default_factory=list)  # wheels of ours
@@ -151,6 +164,7 @@ class _Ledger:
         changes += [_change(outcome) for outcome in built]
         store, channel = self.request.store, self.request.listed.channel
         done = publish(store, channel, changes, run=self.run, now=datetime.now(UTC), cache=states_cache())
+        self._learn([record.outcome for record in self._waiting])
         self._waiting, self._upstream_is_out, self._last = [], True, time.monotonic()
         self.changed |= dict.fromkeys(done.changed)
         ours = {outcome.wheel.sha256 for outcome in built}
@@ -160,12 +174,25 @@ class _Ledger:
         if done.changed:
             self.watch.published(done.number, done.changed)
 
+    def _learn(self, outcomes: Sequence[Outcome]) -> None:
+        request, today = self.request, datetime.now(UTC).date()
+        if request.forced:
+            outcomes = [outcome for outcome in outcomes if not isinstance(outcome, Failed)]
+        constraints = request.listed.build_constraints
+        describe = partial(inputs_of, catalogue=request.catalogue, build_constraints=constraints)
+        learned = lessons(outcomes, self.known, describe, today)
+        if not self._upstream_is_out:
+            learned = replace(learned, mended=learned.mended | mended(request.plan, self.known))
+        with suppress(WheelbuilderError):  # it is only a saving
+            request.memory.learn(learned, today)
+
 
 def _conclude(request: Request, ledger: _Ledger, started: datetime, seconds: float) -> Run:
     wanted = frozenset(decision.pin.name for decision in request.plan.decisions)
     commit = ledger.commit or read_head(request.store, request.listed.channel).commit
     published = gap_files(request.store, commit, projects=wanted, cache=states_cache())
     proof = coverage(request.plan, published, _reasons(ledger.records))
+    told = news(request.plan, [record.outcome for record in ledger.records], ledger.known)
     document = run_document(
         run=ledger.run,
         list_name=request.listed.name,
@@ -174,6 +201,7 @@ def _conclude(request: Request, ledger: _Ledger, started: datetime, seconds: flo
         seconds=seconds,
         plan=request.plan,
         records=ledger.records,
+        told=told,
         commit=ledger.commit.number if ledger.commit else 0,
         changed=tuple(ledger.changed),
         refused=_rows(ledger.refused),
@@ -186,6 +214,7 @@ def _conclude(request: Request, ledger: _Ledger, started: datetime, seconds: flo
     key = keep_run(request.store, ledger.run, document) if ledger.records or ledger.changed else None
     return Run(
         outcomes=tuple(record.outcome for record in ledger.records),
+        news=told,
         changed=tuple(ledger.changed),
         refused=tuple(ledger.refused),
         coverage=proof,

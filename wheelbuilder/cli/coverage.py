@@ -21,6 +21,7 @@ from wheelbuilder.mirror.channels import Reference, resolve
 from wheelbuilder.mirror.read import gap_files, read_head, states_cache
 from wheelbuilder.mirror.stores import open_store
 from wheelbuilder.plan.coverage import Coverage, Gap, coverage, quarantined
+from wheelbuilder.report.memory import Memory
 
 
 @click.command(name="coverage")
@@ -52,7 +53,8 @@ def proof(
     store = open_store(address)
     commit = resolve(store, reference) if reference else read_head(store, listed.channel).commit
     mirror = gap_files(store, commit, cache=states_cache())
-    plan = draw_up(chosen, catalogue, listed, upstream_index(chosen, listed), mirror)
+    known = Memory(store, listed.channel).experience
+    plan = draw_up(chosen, catalogue, listed, upstream_index(chosen, listed), mirror, experience=known)
     only = frozenset(map(canonicalize_name, chosen.pins)) or listed.only
     return coverage(plan, mirror), quarantined(listed.branches, only)
 

@@ -11,24 +11,39 @@ from wheelbuilder.cli.planning import (
     Chosen,
     draw_up,
     planning_options,
-    published,
     read_inputs,
+    retry_option,
     upstream_index,
 )
 from wheelbuilder.cli.tables import plan_document, print_plan
+from wheelbuilder.mirror.read import contents, states_cache
+from wheelbuilder.mirror.stores import open_store
+from wheelbuilder.plan.experience import Experience
+from wheelbuilder.plan.plans import MirrorFiles
+from wheelbuilder.report.memory import Memory
 
 
 @click.command(name="plan")
 @planning_options
-@click.option("--store", help="The mirror, to count what it has: the path of a directory.")
+@retry_option
+@click.option(
+    "--store", help="The mirror, to count what it has and knows: a directory, or s3://bucket/prefix."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 def command(store: str | None, as_json: bool, **options: Any) -> None:
     """Say what would be built for LIST, and why; change nothing."""
     chosen = Chosen(**options)
     catalogue, listed = read_inputs(chosen)
-    plan = draw_up(
-        chosen, catalogue, listed, upstream_index(chosen, listed), published(store, listed.channel)
-    )
+    mirror, experience = _known(store, listed.channel)
+    plan = draw_up(chosen, catalogue, listed, upstream_index(chosen, listed), mirror, experience=experience)
     print_plan(plan, listed.branches, to_stderr=as_json)
     if as_json:
         click.echo(json.dumps(plan_document(plan, listed), indent=2))
+
+
+def _known(address: str | None, channel: str) -> tuple[MirrorFiles, Experience | None]:
+    """Return what a channel serves and what is known of its builds; nothing where no store is named."""
+    if address is None:
+        return {}, None
+    store = open_store(address)
+    return contents(store, channel, cache=states_cache()).projects, Memory(store, channel).experience

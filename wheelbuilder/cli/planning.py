@@ -16,9 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from wheelbuilder.build.cache import cache_home
 from wheelbuilder.inputs.images import Catalogue, default_path
 from wheelbuilder.inputs.lists import RequirementsList, read_list
-from wheelbuilder.mirror.read import contents, states_cache
-from wheelbuilder.mirror.stores import open_store
 from wheelbuilder.plan.draft import draft
+from wheelbuilder.plan.experience import Experience
 from wheelbuilder.plan.plans import MirrorFiles, Plan
 from wheelbuilder.plan.upstream import UpstreamIndex
 
@@ -41,9 +40,14 @@ def planning_options(command: F) -> F:
     return command
 
 
+retry_option = click.option(
+    "--retry", is_flag=True, help="Also build what failed lately, although nothing has changed since."
+)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chosen:
-    """The values of `planning_options`."""
+    """The values of `planning_options`, and of `retry_option`."""
 
     list_path: Path
     targets: tuple[str, ...]
@@ -51,17 +55,13 @@ class Chosen:
     strict: bool
     images: Path | None
     upstream: str | None
+    retry: bool = False
 
 
 def read_inputs(chosen: Chosen) -> tuple[Catalogue, RequirementsList]:
     """Read the image table and the list with its branches and recipes."""
     catalogue = Catalogue.read(chosen.images or default_path())
     return catalogue, read_list(chosen.list_path, catalogue, strict=chosen.strict)
-
-
-def published(store: str | None, channel: str) -> MirrorFiles:
-    """Return what the channel of a store serves; nothing where no store is named or nothing was published."""
-    return contents(open_store(store), channel, cache=states_cache()).projects if store else {}
 
 
 def upstream_index(chosen: Chosen, listed: RequirementsList) -> UpstreamIndex:
@@ -76,11 +76,12 @@ def draw_up(
     index: UpstreamIndex,
     mirror: MirrorFiles,
     *,
+    experience: Experience | None = None,
     rebuilt: bool = False,
 ) -> Plan:
     """Plan the chosen part of a list; the pages of the index are counted on the terminal.
 
-    rebuilt: build the chosen projects again, whatever exists.
+    experience: what is known of earlier builds. rebuilt: build the chosen projects again, whatever exists.
     """
     projects = frozenset(map(canonicalize_name, chosen.pins))
     with bar() as shown:
@@ -94,6 +95,7 @@ def draw_up(
             targets=chosen.targets,
             projects=projects,
             rebuilt=projects if rebuilt else (),
+            experience=None if chosen.retry or rebuilt else experience,
             progress=lambda done, total: shown.update(task, completed=done, total=total),
         )
 

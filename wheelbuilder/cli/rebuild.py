@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from wheelbuilder.cli.planning import Chosen
-from wheelbuilder.cli.run import carry_out, run_options
+from wheelbuilder.cli.run import Terms, carry_out, run_options
+from wheelbuilder.report.news import FailOn
 
 
 @click.command(name="rebuild")
@@ -30,8 +31,18 @@ def command(
     engine: str | None,
     as_json: bool,
 ) -> int:
-    """Build the projects PIN of LIST again; with --force under the next free build tag, whatever exists."""
+    """Build the projects PIN of LIST again, also those that failed lately; exit status 1 if any fails.
+
+    With --force under the next free build tag, whatever exists.
+    """
     chosen = Chosen(
-        list_path=list_path, targets=targets, pins=pins, strict=False, images=images, upstream=upstream
+        list_path=list_path,
+        targets=targets,
+        pins=pins,
+        strict=False,
+        images=images,
+        upstream=upstream,
+        retry=True,
     )
-    return carry_out(chosen, store, jobs=jobs, engine=engine, as_json=as_json, rebuilt=force)
+    terms = Terms(jobs=jobs, engine=engine, as_json=as_json, fail_on=FailOn.ANY, rebuilt=force)
+    return carry_out(chosen, store, terms)

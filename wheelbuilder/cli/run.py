@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
 
-from wheelbuilder.cli.planning import Chosen, draw_up, planning_options, read_inputs, upstream_index
+from wheelbuilder.cli.planning import (
+    Chosen,
+    draw_up,
+    planning_options,
+    read_inputs,
+    retry_option,
+    upstream_index,
+)
 from wheelbuilder.cli.progress import Progress
 from wheelbuilder.errors import IntegrityError
 from wheelbuilder.mirror.read import contents, states_cache
 from wheelbuilder.mirror.stores import open_store
 from wheelbuilder.pipeline import Request, Run, run
 from wheelbuilder.plan.plans import Plan
+from wheelbuilder.report.memory import Memory
+from wheelbuilder.report.news import FailOn
 
 SOME_BUILDS_FAILED = 1
 F = TypeVar("F", bound=Callable[..., Any])
@@ -38,54 +48,86 @@ def run_options(command: F) -> F:
     return command
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Terms:
+    """How a list is carried out: the values of `run_options`, and what differs between the commands."""
+
+    jobs: int | None
+    engine: str | None
+    as_json: bool
+    fail_on: FailOn
+    rebuilt: bool = False
+
+
 @click.command(name="run")
 @planning_options
+@retry_option
 @run_options
-def command(store: str, jobs: int | None, engine: str | None, as_json: bool, **options: Any) -> int:
-    """Plan LIST, build what no wheel exists for, publish, and record the run."""
-    return carry_out(Chosen(**options), store, jobs=jobs, engine=engine, as_json=as_json)
-
-
-def carry_out(
-    chosen: Chosen,
-    address: str,
-    *,
-    jobs: int | None,
-    engine: str | None,
-    as_json: bool,
-    rebuilt: bool = False,
+@click.option(
+    "--fail-on",
+    type=click.Choice([choice.value for choice in FailOn]),
+    default=FailOn.NEW.value,
+    show_default=True,
+    help="Exit status 1 for new failures, also for those that were there before, or for none.",
+)
+def command(
+    store: str, jobs: int | None, engine: str | None, as_json: bool, fail_on: str, **options: Any
 ) -> int:
+    """Plan LIST, build what no wheel exists for, publish, and record the run.
+
+    What failed lately is not tried again until an input changes or its record expires.
+    """
+    terms = Terms(jobs=jobs, engine=engine, as_json=as_json, fail_on=FailOn(fail_on))
+    return carry_out(Chosen(**options), store, terms)
+
+
+def carry_out(chosen: Chosen, address: str, terms: Terms) -> int:
     """Plan, run, tell; return the exit code."""
     catalogue, listed = read_inputs(chosen)
     store = open_store(address)
     index = upstream_index(chosen, listed)
+    memory = Memory(store, listed.channel)
     plan = draw_up(
         chosen,
         catalogue,
         listed,
         index,
         contents(store, listed.channel, cache=states_cache()).projects,
-        rebuilt=rebuilt,
+        experience=memory.experience,
+        rebuilt=terms.rebuilt,
     )
-    click.echo(_intention(plan), err=True)
+    for line in _intentions(plan):
+        click.echo(line, err=True)
     request = Request(
-        listed=listed, catalogue=catalogue, index=index, plan=plan, store=store, jobs=jobs, engine=engine
+        listed=listed,
+        catalogue=catalogue,
+        index=index,
+        plan=plan,
+        store=store,
+        memory=memory,
+        forced=terms.rebuilt,
+        jobs=terms.jobs,
+        engine=terms.engine,
     )
     with Progress(total=len(plan.builds)) as watch:
         done = run(request, watch)
-    if as_json:
+    if terms.as_json:
         click.echo(json.dumps(done.document, indent=2))
-    _tell(done, err=as_json)
+    _tell(done, err=terms.as_json)
     if done.refused:
         raise IntegrityError(*_refusal(done))
-    return SOME_BUILDS_FAILED if done.failures else 0
+    return SOME_BUILDS_FAILED if done.news.fails(terms.fail_on) else 0
 
 
-def _intention(plan: Plan) -> str:
+def _intentions(plan: Plan) -> Iterator[str]:
     if not plan.builds:
-        return f"{len(plan.decisions)} decisions, nothing to build."
+        yield f"{len(plan.decisions)} decisions, nothing to build."
+        return
     targets = len({build.target for build in plan.builds})
-    return f"{len(plan.decisions)} decisions, {len(plan.builds)} builds for {targets} target(s)."
+    yield f"{len(plan.decisions)} decisions, {len(plan.builds)} builds for {targets} target(s)."
+    for build in plan.builds:
+        if build.again:
+            yield f"tried again: {build.pin} {build.target}: {build.again}"
 
 
 def _tell(done: Run, *, err: bool) -> None:
@@ -99,6 +141,9 @@ def _tell(done: Run, *, err: bool) -> None:
         click.echo("Nothing new: nothing was built and nothing was written.", err=err)
     else:
         click.echo(f"Run record: {done.key}", err=err)
+    for title, items in done.news.groups():
+        for line in (f"{title} ({len(items)}):", *(f"  {item}" for item in items)) if items else ():
+            click.echo(line, err=err)
     for line in done.document["quarantined"]:
         click.echo(f"Not proven, because a line cannot be read: {line}", err=err)
     for each in done.coverage:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from wheelbuilder.inputs.lists import RequirementsList
 from wheelbuilder.inputs.pins import Constraints
-from wheelbuilder.plan.decisions import Build, Unavailable
+from wheelbuilder.plan.decisions import Build, Postponed, Unavailable
 from wheelbuilder.plan.plans import KINDS, NOT_APPLICABLE, Plan
 
 WIDTH = 160  # columns where the output is no terminal: reasons are not to be cut
@@ -26,6 +26,7 @@ def print_plan(plan: Plan, branches: Sequence[Constraints], *, to_stderr: bool =
         console = Console(stderr=to_stderr, highlight=False, markup=False, width=WIDTH)
     console.print(_counts(plan))
     _print_rows(console, "Would be built", plan.builds)
+    _print_rows(console, "Failed lately and not tried", plan.postponed)
     _print_rows(console, "Cannot be had", plan.unavailable)
     quarantined = [str(line) for branch in branches for line in branch.quarantined]
     _print_lines(console, "Lines that cannot be read (they pin nothing)", quarantined)
@@ -59,7 +60,10 @@ def _decision(decision: Any) -> dict[str, Any]:
     }
     if isinstance(decision, Build):
         build = {"sdist": decision.sdist.filename, "sha256": decision.sdist.sha256, "key": decision.key}
-        return known | {"reason": decision.reason, "build_tag": decision.build_tag} | build
+        words = {"reason": decision.reason, "again": decision.again}
+        return known | words | {"build_tag": decision.build_tag} | build
+    if isinstance(decision, Postponed):
+        return known | {"reason": decision.reason, "key": decision.failure.key}
     if isinstance(decision, Unavailable):
         return known | {"reason": decision.reason}
     return known | {"wheel": decision.wheel.filename}
@@ -68,7 +72,8 @@ def _decision(decision: Any) -> dict[str, Any]:
 def _counts(plan: Plan) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("target", no_wrap=True)
-    kinds = (*KINDS.values(), NOT_APPLICABLE)
+    hidden = set() if plan.postponed else {KINDS[Postponed]}
+    kinds = [kind for kind in (*KINDS.values(), NOT_APPLICABLE) if kind not in hidden]
     for kind in kinds:
         table.add_column(kind, justify="right")
     for target, counts in plan.counts().items():
@@ -76,7 +81,7 @@ def _counts(plan: Plan) -> Table:
     return table
 
 
-def _print_rows(console: Console, title: str, decisions: Iterable[Build | Unavailable]) -> None:
+def _print_rows(console: Console, title: str, decisions: Iterable[Build | Postponed | Unavailable]) -> None:
     """Print one row for each pin and reason, with the targets that share them."""
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for column in ("pin", "targets", "why"):
@@ -91,8 +96,9 @@ def _print_rows(console: Console, title: str, decisions: Iterable[Build | Unavai
         console.print(table)
 
 
-def _pin_and_reason(decision: Build | Unavailable) -> tuple[Any, Any, str]:
-    return decision.pin.name, decision.pin.version, decision.reason
+def _pin_and_reason(decision: Build | Postponed | Unavailable) -> tuple[Any, Any, str]:
+    again = decision.again if isinstance(decision, Build) else ""
+    return decision.pin.name, decision.pin.version, "\n".join(filter(None, (decision.reason, again)))
 
 
 def _print_lines(console: Console, title: str, lines: Sequence[str]) -> None:

@@ -36,7 +36,7 @@ def audit_records(
     yield from _missing(looks, used, runs, sizes)
     yield from _attachments(store, records, sizes, memo, watch)
     yield from _provenance(store, sizes)
-    for prefix in (MARKS_KEY, "offers/"):
+    for prefix in (MARKS_KEY, "offers/", "experience/"):
         yield from documents(store, prefix, sizes, watch)[1]
 
 

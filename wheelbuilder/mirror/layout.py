@@ -74,6 +74,11 @@ def offer_key(channel: str) -> str:
     return f"offers/{channel}.json"
 
 
+def experience_key(channel: str) -> str:
+    """Return the key of what is remembered of a channel's builds: failures and costs."""
+    return f"experience/{channel}.json"
+
+
 def state_key(digest: str) -> str:
     """Return the key of a project state."""
     return f"states/{digest}.json"

@@ -12,7 +12,7 @@ from packaging.version import Version
 from wheelbuilder.inputs.pins import Constraints, Pin, Quarantined
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.plan.decide import best_wheel
-from wheelbuilder.plan.decisions import Build, Decision, Unavailable
+from wheelbuilder.plan.decisions import Build, Decision, Postponed, Unavailable
 from wheelbuilder.plan.plans import MirrorFiles, Plan, UpstreamFiles
 
 LEADING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -88,7 +88,7 @@ def _of_target(plan: Plan, target: Target, published: MirrorFiles, failures: Rea
 
 
 def _is_open(decision: Decision, published: MirrorFiles, upstream: UpstreamFiles) -> bool:
-    if not isinstance(decision, Build | Unavailable):
+    if not isinstance(decision, Build | Postponed | Unavailable):
         return False
     if isinstance(decision, Unavailable):
         return True  # contradicting pins stay unavailable, whatever wheels there are
@@ -97,11 +97,11 @@ def _is_open(decision: Decision, published: MirrorFiles, upstream: UpstreamFiles
 
 
 def _would_compile(decision: Decision) -> bool:
-    return isinstance(decision, Build) or (isinstance(decision, Unavailable) and decision.would_compile)
+    return not isinstance(decision, Unavailable) or decision.would_compile
 
 
 def _gap(decision: Decision, failures: Reasons) -> Gap:
-    reason = decision.reason if isinstance(decision, Build | Unavailable) else ""
+    reason = decision.reason if isinstance(decision, Build | Postponed | Unavailable) else ""
     known = failures.get((decision.pin.name, decision.pin.version, decision.target))
     return Gap(pin=decision.pin, reason=known or reason)
 

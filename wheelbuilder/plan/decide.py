@@ -52,11 +52,12 @@ def decide(
     if failure and today <= failure.expires:
         reason = f"known failure until {failure.expires.isoformat()}: {failure.reason}"
         return Unavailable(pin=pin, target=target, reason=reason, would_compile=True)
+    again = f"the known failure ({failure.reason}) expired on {failure.expires}" if failure else ""
     passed = _passed_over(pin, target, mirror, upstream)
     reason = why_passed_over(passed[0], upstream) if passed else why_no_wheel(target, files_of(pin, upstream))
     # a wheel of ours must not bear the name of one that exists
     build_tag = next_build_tag(pin, (*mirror, *upstream)) if passed else None
-    return _build(pin, target, upstream, recipe, key_of, reason, build_tag)
+    return _build(pin, target, upstream, recipe, key_of, reason, build_tag, again)
 
 
 def rebuild(
@@ -161,6 +162,7 @@ def _build(
     key_of: KeyOf,
     reason: str,
     build_tag: int | None,
+    again: str = "",
 ) -> Decision:
     sources = taken(pin, target, (), [file for file in upstream if not file.is_wheel])
     sdist = _best(file for file in sources if file.filename.endswith(SDISTS) and not unservable(file))
@@ -175,4 +177,5 @@ def _build(
         reason=reason,
         key=key_of(pin, sdist, recipe, target, build_tag),
         build_tag=build_tag,
+        again=again,
     )

@@ -1,4 +1,4 @@
-"""The answer for one pin and one target, as a value: exactly one of four kinds."""
+"""The answer for one pin and one target, as a value: exactly one of five kinds."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from wheelbuilder.inputs.pins import Pin
 from wheelbuilder.inputs.recipes import Recipe
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.plan.files import IndexFile
+from wheelbuilder.plan.past import Attempt, PastFailure
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,7 +33,8 @@ class Upstream:
 class Build:
     """No wheel exists that the target accepts, but an sdist does.
 
-    build_tag: None, or the number under which a rebuild is published. key: the build key.
+    build_tag: None, or the number under which a rebuild is published. key: the build key. again: why it
+    is tried although it failed before, "" where that is not known to have happened.
     """
 
     pin: Pin
@@ -42,6 +44,26 @@ class Build:
     reason: str  # why a build is needed, in words: "upstream has wheels for cp312, none for cp311"
     key: str
     build_tag: int | None = None
+    again: str = ""
+
+    @property
+    def attempt(self) -> Attempt:
+        """What is tried, whatever its inputs are."""
+        return self.pin.name, str(self.pin.version), str(self.target), self.build_tag
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Postponed:
+    """A build that would be needed, but failed lately, and nothing it depends on has changed since."""
+
+    pin: Pin
+    target: Target
+    failure: PastFailure
+
+    @property
+    def reason(self) -> str:
+        """Why it is not built, and when it will be."""
+        return f"{self.failure}; tried again from {self.failure.expires} on, or when an input changes"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,4 +76,4 @@ class Unavailable:
     would_compile: bool = False  # whether a consumer could still compile it: there is an sdist
 
 
-Decision = InMirror | Upstream | Build | Unavailable
+Decision = InMirror | Upstream | Build | Postponed | Unavailable

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import date
+from functools import partial
 
 from packaging.utils import NormalizedName
 
@@ -12,8 +13,10 @@ from wheelbuilder.inputs.images import Catalogue
 from wheelbuilder.inputs.lists import RequirementsList
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.inputs.wanted import Wanted, pins_for
-from wheelbuilder.plan.keys import key_of
+from wheelbuilder.plan.experience import Experience
+from wheelbuilder.plan.keys import inputs_of, key_of
 from wheelbuilder.plan.plans import MirrorFiles, Plan, make_plan, versions_wanted
+from wheelbuilder.plan.recall import recalled
 from wheelbuilder.plan.upstream import Progress, UpstreamIndex
 
 
@@ -27,16 +30,18 @@ def draft(
     targets: Sequence[str] = (),
     projects: Collection[NormalizedName] = (),
     rebuilt: Collection[NormalizedName] = (),
+    experience: Experience | None = None,
     progress: Progress = lambda _done, _all: None,
 ) -> Plan:
     """Return the plan of a list, or of the part of it that `targets` and `projects` choose.
 
-    mirror: what the list's channel serves. Raises ConfigurationError for a choice that the list does
+    mirror: what the list's channel serves. experience: what earlier builds taught; what failed lately is
+    not tried again. Raises ConfigurationError for a choice that the list does
     not have, and UnreachableError if the index cannot be read.
     """
     wanted = wanted_by(listed, targets=targets, projects=projects)
     upstream = index.files(versions_wanted(wanted), progress)
-    return make_plan(
+    plan = make_plan(
         wanted,
         mirror=mirror,
         upstream=upstream,
@@ -45,6 +50,8 @@ def draft(
         today=today,
         rebuilt=frozenset(rebuilt),
     )
+    describe = partial(inputs_of, catalogue=catalogue, build_constraints=listed.build_constraints)
+    return recalled(plan, experience, describe, today) if experience else plan
 
 
 def wanted_by(

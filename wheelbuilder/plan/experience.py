@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from operator import attrgetter
 from statistics import median
 
-from packaging.utils import NormalizedName
-
 from wheelbuilder.plan.decisions import Build
+from wheelbuilder.plan.past import Attempt, PastFailure
 
 # Guesses for a project that was never built, from builds of common projects on two cores.
 START = 8.0  # seconds that every build takes: roots, environments, hooks, the trial
 SECONDS_PER_BYTE = 25.0 / (1 << 20)  # of a packed sdist
 USUAL_SDIST = 1 << 19  # bytes, where the index does not say
 FOREIGN = 2.0  # how much longer a build takes in an emulated root with a native compiler
-
-Attempt = tuple[str, str, str, int | None]  # project, version, target, build tag
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,39 +31,15 @@ Costs = Mapping[str, Mapping[str, Cost]]  # by project, then by target
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PastFailure:
-    """A build that failed, with what it was made from.
-
-    failure: the class in a word. first, last: when it failed for the first time and the last. expires:
-    the day from which on the same inputs are tried again. inputs: see `BuildInputs.described`.
-    """
-
-    project: NormalizedName
-    version: str
-    target: str
-    build_tag: int | None = None
-    key: str  # the build key
-    failure: str
-    summary: str
-    first: date
-    last: date
-    tries: int
-    expires: date
-    inputs: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def attempt(self) -> Attempt:
-        """What was tried, whatever its inputs were."""
-        return self.project, self.version, self.target, self.build_tag
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Lessons:
     """What some builds have taught: what failed, what does not fail any more, and what builds cost."""
 
     failed: tuple[PastFailure, ...] = ()
     mended: frozenset[Attempt] = frozenset()
     costs: Costs = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.failed or self.mended or self.costs)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,6 +57,10 @@ class Experience:
         """Return how the build with this key failed, expired or not; None if that is not known."""
         return self.failures.get(key)
 
+    def earlier(self) -> dict[Attempt, PastFailure]:
+        """Return the failures by what was tried, whatever its inputs were."""
+        return {failed.attempt: failed for failed in self.failures.values()}
+
     def cost(self, build: Build) -> Cost:
         """Return what a build will take: as last time, as on another target, or by the size of its sdist."""
         target, known = str(build.target), self.costs.get(build.pin.name, {})
@@ -99,11 +76,13 @@ class Experience:
         """Return the experience with what was learned since: one failure for each attempt, the newest."""
         gone = lessons.mended | {failed.attempt for failed in lessons.failed}
         kept = {key: failed for key, failed in self.failures.items() if failed.attempt not in gone}
-        return Experience(
-            failures=kept | {failed.key: failed for failed in lessons.failed},
-            costs=_united(self.costs, lessons.costs),
-            native=self.native,
-        )
+        failures = kept | {failed.key: failed for failed in lessons.failed}
+        return replace(self, failures=failures, costs=_united(self.costs, lessons.costs))
+
+    def forgetting(self, before: date) -> Experience:
+        """Return the experience without failures that nobody has met since a day: pins that are gone."""
+        kept = {key: failed for key, failed in self.failures.items() if failed.last >= before}
+        return self if len(kept) == len(self.failures) else replace(self, failures=kept)
 
     def _scaled(self, cost: Cost, source: str, target: str) -> Cost:
         """Return what a build takes on a target that took this on another: by projects built on both."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,9 +12,13 @@ from wheelbuilder.inputs.images import Catalogue, Role
 from wheelbuilder.inputs.pins import Pin
 from wheelbuilder.inputs.recipes import Recipe
 from wheelbuilder.inputs.targets import Target
+from wheelbuilder.plan.decisions import Build
 from wheelbuilder.plan.files import IndexFile
 
 SCHEMA = 1  # raised when builds are made in another way, so that old outcomes do not count
+
+MOST_DESCRIBED = 200  # characters of an input that are remembered as they are, not by digest
+NOTHING = "nothing"
 
 KeyOf = Callable[[Pin, IndexFile, Recipe, Target, int | None], str]
 
@@ -39,6 +43,13 @@ class BuildInputs:
         """The build key: SHA-256 of the canonical JSON (sorted keys, no spaces, UTF-8)."""
         text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def described(self) -> dict[str, str]:
+        """The inputs by name, as JSON texts; what is not set is left out, and a long one is its digest."""
+        values = asdict(self)
+        recipe = {f"recipe.{name}": value for name, value in values.pop("recipe").items() if value}
+        return {name: _described(value) for name, value in (values | recipe).items() if value is not None}
 
 
 def build_inputs(
@@ -84,17 +95,30 @@ def key_of(catalogue: Catalogue, build_constraints: tuple[str, ...]) -> KeyOf:
     return key
 
 
-def differences(old: BuildInputs, new: BuildInputs) -> tuple[str, ...]:
-    """Say which inputs changed, one sentence each: `recipe.environment: {} -> {'CFLAGS': '-O1'}`."""
-    before, after = _flat(old), _flat(new)
-    return tuple(
-        f"{name}: {before.get(name)!r} -> {after.get(name)!r}"
-        for name in sorted(before.keys() | after.keys())
-        if before.get(name) != after.get(name)
+def inputs_of(build: Build, catalogue: Catalogue, build_constraints: tuple[str, ...]) -> BuildInputs:
+    """Collect what a build that was decided depends on: what its key is the digest of."""
+    return build_inputs(
+        build.pin,
+        build.sdist,
+        build.recipe,
+        build.target,
+        root_digest=catalogue.root(build.target, Role.BUILD).digest,
+        build_constraints=build_constraints,
+        build_tag=build.build_tag,
     )
 
 
-def _flat(inputs: BuildInputs) -> dict[str, Any]:
-    values = asdict(inputs)
-    recipe = values.pop("recipe")
-    return values | {f"recipe.{name}": value for name, value in recipe.items()}
+def differences(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
+    """Say which described inputs changed, one sentence each: `recipe.jobs: nothing -> 1`."""
+    return tuple(
+        f"{name}: {old.get(name, NOTHING)} -> {new.get(name, NOTHING)}"
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    )
+
+
+def _described(value: object) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    if len(text) <= MOST_DESCRIBED:
+        return text
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

@@ -14,7 +14,7 @@ from wheelbuilder.inputs.recipes import Recipe
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.inputs.wanted import Wanted
 from wheelbuilder.plan.decide import decide, rebuild
-from wheelbuilder.plan.decisions import Build, Decision, InMirror, Unavailable, Upstream
+from wheelbuilder.plan.decisions import Build, Decision, InMirror, Postponed, Unavailable, Upstream
 from wheelbuilder.plan.files import IndexFile
 from wheelbuilder.plan.keys import KeyOf
 
@@ -22,7 +22,13 @@ MirrorFiles = Mapping[NormalizedName, Sequence[IndexFile]]
 UpstreamFiles = Mapping[NormalizedName, Sequence[IndexFile] | None]
 
 NOT_APPLICABLE = "not applicable"
-KINDS = {InMirror: "in mirror", Upstream: "upstream", Build: "build", Unavailable: "unavailable"}
+KINDS = {
+    InMirror: "in mirror",
+    Upstream: "upstream",
+    Build: "build",
+    Postponed: "postponed",
+    Unavailable: "unavailable",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,6 +47,11 @@ class Plan:
     def builds(self) -> tuple[Build, ...]:
         """What is to be built."""
         return tuple(decision for decision in self.decisions if isinstance(decision, Build))
+
+    @property
+    def postponed(self) -> tuple[Postponed, ...]:
+        """What failed lately and is not tried."""
+        return tuple(decision for decision in self.decisions if isinstance(decision, Postponed))
 
     @property
     def unavailable(self) -> tuple[Unavailable, ...]:

@@ -15,6 +15,7 @@ from wheelbuilder.mirror.documents import readable
 from wheelbuilder.mirror.layout import record_key
 from wheelbuilder.plan.coverage import Coverage
 from wheelbuilder.plan.plans import Plan
+from wheelbuilder.report.news import News
 
 SCHEMA = 1
 MOST_LOG = 64 << 20  # bytes of one step's log that are kept, from the end
@@ -55,6 +56,7 @@ class Record:
             "branches": list(build.pin.branches),
             "target": str(build.target),
             "reason": build.reason,
+            "again": build.again,
             "build_tag": build.build_tag,
             "sdist": {"filename": build.sdist.filename, "sha256": build.sdist.sha256},
         }
@@ -85,6 +87,7 @@ def run_document(
     seconds: float,
     plan: Plan,
     records: Sequence[Record],
+    told: News,
     commit: int,
     changed: Sequence[str],
     refused: Sequence[dict[str, str]],
@@ -103,6 +106,7 @@ def run_document(
         "seconds": round(seconds, 3),
         "plan": {str(target): counts for target, counts in plan.counts().items()},
         "outcomes": [each.document() for each in records],
+        "news": told.document(),
         "unavailable": [
             {
                 "project": it.pin.name,

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from datetime import date, timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+from samples import ARM, X86, build, file, past
+
+from wheelbuilder.build.outcomes import (
+    Built,
+    BuiltWheel,
+    Covered,
+    Failed,
+    FailureClass,
+    Outcome,
+    Step,
+    StepResult,
+)
+from wheelbuilder.inputs.images import Catalogue, default_path
+from wheelbuilder.plan.decisions import Build, Decision, InMirror, Upstream
+from wheelbuilder.plan.experience import Cost, Experience, Lessons
+from wheelbuilder.plan.keys import inputs_of
+from wheelbuilder.plan.plans import Plan
+from wheelbuilder.report.lessons import DAYS, lessons, mended
+
+TODAY = date(2026, 11, 23)
+describe = partial(inputs_of, catalogue=Catalogue.read(default_path()), build_constraints=())
+KNOWN = Experience().with_lessons(Lessons(failed=(past("a"), past("b"))))
+
+
+def failed(build: Build, failure: FailureClass = FailureClass.MISSING_HEADER) -> Failed:
+    return Failed(build=build, failure=failure, step=Step.BUILD, summary="the header x.h is missing")
+
+
+def built(build: Build, *seconds: float) -> Built:
+    wheel = BuiltWheel(path=Path("x.whl"), sha256="a" * 64, size=1, requires_python=None)
+    steps = tuple(StepResult(step=Step.BUILD, seconds=it, ok=True) for it in seconds)
+    return Built(build=build, wheel=wheel, sdist=Path("x"), steps=steps)
+
+
+def test_every_class_has_its_time() -> None:
+    assert set(DAYS) == set(FailureClass)
+
+
+def test_a_first_failure() -> None:
+    (learned,) = lessons([failed(build("c"))], KNOWN, describe, TODAY).failed
+    assert (learned.attempt, learned.key) == (("c", "1.0", str(X86), None), f"c {X86}")
+    assert (learned.failure, learned.summary) == ("missing-header", "the header x.h is missing")
+    assert (learned.first, learned.last, learned.tries) == (TODAY, TODAY, 1)
+    assert learned.expires == TODAY + timedelta(days=30)
+    assert learned.inputs == describe(build("c")).described
+
+
+def test_the_same_again_remembers_since_when() -> None:
+    (learned,) = lessons([failed(build("a", key="other"))], KNOWN, describe, TODAY).failed
+    assert (learned.first, learned.last, learned.tries) == (date(2026, 11, 20), TODAY, 2)
+    assert learned.key == "other"
+
+
+@pytest.mark.parametrize("failure", [FailureClass.INTERNAL, FailureClass.ROOT])
+def test_what_is_no_fault_of_the_package_is_not_remembered_and_forgets_nothing(failure: FailureClass) -> None:
+    assert not lessons([failed(build("a"), failure), failed(build("c"), failure)], KNOWN, describe, TODAY)
+
+
+def test_what_was_built_or_covered_is_mended_and_has_a_cost() -> None:
+    done: list[Outcome] = [
+        built(build("a"), 1.5, 2.0),
+        Covered(build=build("b"), by=ARM, filename="b-1.0-py3-none-any.whl"),
+        built(build("d"), 1.0),
+    ]
+    learned = lessons(done, KNOWN, describe, TODAY)
+    assert learned.mended == {past("a").attempt, past("b").attempt} and learned.failed == ()
+    assert learned.costs == {"a": {str(X86): Cost(seconds=3.5)}, "d": {str(X86): Cost(seconds=1.0)}}
+
+
+def test_what_others_have_made_since_is_mended() -> None:
+    a, b, c = (build(name) for name in "abc")
+    decisions: tuple[Decision, ...] = (
+        InMirror(pin=a.pin, target=X86, wheel=file("a-1.0-py3-none-any.whl")),
+        Upstream(pin=b.pin, target=ARM, wheel=file("b-1.0-py3-none-any.whl")),
+        Upstream(pin=c.pin, target=X86, wheel=file("c-1.0-py3-none-any.whl")),
+    )
+    plan = Plan(targets=(X86, ARM), decisions=decisions, gaps={}, upstream={})
+    assert mended(plan, KNOWN) == {past("a").attempt}

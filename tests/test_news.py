@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import pytest
+from samples import ARM, X86, build, file, past
+from test_lessons import built, failed
+
+from wheelbuilder.build.outcomes import Covered, FailureClass, Outcome
+from wheelbuilder.plan.decisions import Decision, InMirror, Postponed, Upstream
+from wheelbuilder.plan.experience import Experience, Lessons
+from wheelbuilder.plan.plans import Plan
+from wheelbuilder.report.news import FailOn, Item, News, news
+
+A, B, C, D, E, F = (build(name) for name in "abcdef")
+BLOCKED = FailureClass.BLOCKED
+KNOWN = Experience().with_lessons(
+    Lessons(failed=(*map(past, "abcd"), past("e", failure="blocked", summary="by f")))
+)
+
+
+def told(*outcomes: Outcome, decisions: tuple[Decision, ...] = (), known: Experience = KNOWN) -> News:
+    return news(Plan(targets=(X86, ARM), decisions=decisions, gaps={}, upstream={}), outcomes, known)
+
+
+def lines(items: tuple[Item, ...]) -> list[str]:
+    return [str(item) for item in items]
+
+
+def test_new_and_old_failures() -> None:
+    found = told(failed(A), failed(F))
+    assert lines(found.new) == [f"f 1.0 {X86}: missing-header: the header x.h is missing"]
+    assert lines(found.still_failing) == [
+        f"a 1.0 {X86}: missing-header: the header x.h is missing, since 2026-11-20"
+    ]
+    assert found.new[0].since == "" and found.still_failing[0].since == "2026-11-20"
+
+
+def test_what_was_not_tried_fails_still() -> None:
+    found = told(decisions=(Postponed(pin=A.pin, target=X86, failure=past("a")),))
+    assert lines(found.still_failing) == [
+        f"a 1.0 {X86}: compiler: the compiler failed, since 2026-11-20; not tried before 2026-12-20"
+    ]
+    assert not found.still_failing[0].tried and found.new == ()
+
+
+def test_what_is_fixed_and_how() -> None:
+    wheel = "x-1.0-py3-none-any.whl"
+    found = told(
+        built(A),
+        Covered(build=B, by=ARM, filename=wheel),
+        decisions=(
+            Upstream(pin=C.pin, target=X86, wheel=file(wheel)),
+            InMirror(pin=D.pin, target=X86, wheel=file(wheel)),
+            InMirror(pin=E.pin, target=ARM, wheel=file(wheel)),
+            InMirror(pin=F.pin, target=X86, wheel=file(wheel)),
+        ),
+    )
+    failed = "it failed with compiler, since 2026-11-20"
+    assert lines(found.fixed) == [
+        f"a 1.0 {X86}: built; {failed}",
+        f"b 1.0 {X86}: covered by {wheel}; {failed}",
+        f"c 1.0 {X86}: upstream has {wheel}; {failed}",
+        f"d 1.0 {X86}: the mirror has {wheel}; {failed}",
+    ]
+
+
+def test_what_is_blocked_is_a_group_of_its_own() -> None:
+    waiting = Postponed(pin=E.pin, target=X86, failure=past("e", failure="blocked", summary="by f"))
+    found = told(failed(F, BLOCKED), decisions=(waiting,))
+    assert [item.project for item in found.blocked] == ["f", "e"]
+    assert found.new == found.still_failing == ()
+
+
+@pytest.mark.parametrize(
+    ("found", "on"),
+    [
+        (told(failed(F)), {FailOn.NEW, FailOn.ANY}),
+        (told(failed(F, BLOCKED)), {FailOn.NEW, FailOn.ANY}),
+        (told(failed(A)), {FailOn.ANY}),
+        (told(failed(E, BLOCKED)), {FailOn.ANY}),
+        (told(decisions=(Postponed(pin=A.pin, target=X86, failure=past("a")),)), {FailOn.ANY}),
+        (told(built(A), built(F)), set()),
+    ],
+    ids=["new", "newly blocked", "old", "still blocked", "not tried", "all well"],
+)
+def test_which_failures_end_a_run_as_one(found: News, on: set[FailOn]) -> None:
+    assert {choice for choice in FailOn if found.fails(choice)} == on
+
+
+def test_as_json_values() -> None:
+    document = told(failed(A), built(B)).document()
+    assert list(document) == ["new_failures", "still_failing", "fixed", "blocked"]
+    assert document["still_failing"][0]["failure"] == "missing-header"
+    assert document["fixed"][0]["since"] == "2026-11-20"

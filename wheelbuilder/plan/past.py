@@ -1,0 +1,42 @@
+"""A build that failed in an earlier run, as it is remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+from packaging.utils import NormalizedName
+
+Attempt = tuple[str, str, str, int | None]  # project, version, target, build tag
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PastFailure:
+    """A build that failed, with what it was made from.
+
+    failure: the class in a word. first, last: when it failed for the first time and the last. expires:
+    the day from which on the same inputs are tried again. inputs: see `BuildInputs.described`.
+    """
+
+    project: NormalizedName
+    version: str
+    target: str
+    build_tag: int | None = None
+    key: str  # the build key
+    failure: str
+    summary: str
+    first: date
+    last: date
+    tries: int
+    expires: date
+    blocked_by: str = ""  # the pin whose failure kept this one from being built
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def attempt(self) -> Attempt:
+        """What was tried, whatever its inputs were."""
+        return self.project, self.version, self.target, self.build_tag
+
+    def __str__(self) -> str:
+        return f"failed on {self.last} with {self.failure}: {self.summary}"

@@ -3,12 +3,12 @@ from __future__ import annotations
 from datetime import date
 
 from packaging.utils import canonicalize_name
-from samples import X86, file, files, simple_key
+from samples import ARM, X86, file, files, simple_key
 
 from wheelbuilder.inputs.pins import parse_constraints
 from wheelbuilder.inputs.recipes import KnownFailure, Recipe
 from wheelbuilder.inputs.wanted import pins_for
-from wheelbuilder.plan.coverage import Coverage, coverage, quarantined
+from wheelbuilder.plan.coverage import Coverage, coverage, lines, quarantined
 from wheelbuilder.plan.plans import MirrorFiles, make_plan
 
 A = canonicalize_name("a")
@@ -26,7 +26,7 @@ def covered(published: MirrorFiles, recipe: Recipe) -> Coverage:
         key_of=simple_key,
         today=TODAY,
     )
-    (found,) = coverage(plan, published)
+    (found,) = coverage(plan, published, ["main"])
     return found
 
 
@@ -66,3 +66,48 @@ def test_lines_that_nobody_can_read() -> None:
     assert [line.origin.line for line in quarantined(branches)] == [2, 3, 4]
     assert [line.origin.line for line in quarantined(branches, {A})] == [2, 3]
     assert quarantined([parse_constraints("a===1\n", "main")]) == ()
+
+
+def test_each_branch_is_proven_for_itself() -> None:
+    branches = [
+        parse_constraints("a===1.0\nb===1\n", "new"),
+        parse_constraints("a===1.0;platform_machine=='aarch64'\nc===1\n", "old"),
+        parse_constraints("b===1\nb===2\n", "torn"),
+    ]
+    names = {name: canonicalize_name(name) for name in "abc"}
+    plan = make_plan(
+        [pins_for(branches, target) for target in (X86, ARM)],
+        mirror={},
+        upstream={
+            names["a"]: files("a-1.0.tar.gz"),
+            names["b"]: files("b-1-py3-none-any.whl"),
+            names["c"]: None,
+        },
+        recipe_for=lambda pin: Recipe(project=pin.name),
+        key_of=simple_key,
+        today=TODAY,
+    )
+    published = {names["a"]: files("a-1.0-cp311-cp311-manylinux_2_17_aarch64.whl")}
+    found = coverage(plan, published, ["new", "old", "torn", "empty"])
+    told = [
+        (
+            it.branch,
+            it.target.arch,
+            it.pins,
+            [g.pin.name for g in it.compiled],
+            [g.pin.name for g in it.missing],
+        )
+        for it in found
+    ]
+    assert told == [
+        ("new", "x86_64", 2, ["a"], []),
+        ("new", "aarch64", 2, [], []),
+        ("old", "x86_64", 1, [], ["c"]),
+        ("old", "aarch64", 2, [], ["c"]),
+        ("torn", "x86_64", 1, [], ["b"]),
+        ("torn", "aarch64", 1, [], ["b"]),
+        ("empty", "x86_64", 0, [], []),
+        ("empty", "aarch64", 0, [], []),
+    ]
+    assert lines(found)[1] == f"new {ARM}: 2 pins, nothing would be compiled"
+    assert lines(found[:1]) == (f"{X86}: 1 of 2 would be compiled: a (upstream has an sdist only)",)

@@ -94,14 +94,14 @@ def test_the_same_input_gives_the_same_plan() -> None:
 
 
 def test_coverage_before_and_after_a_build() -> None:
-    before, _ = coverage(plan(), {})
+    before, _ = coverage(plan(), {}, ["main"])
     assert not before.complete
     assert before.line == (
         f"{X86}: 1 of 4 would be compiled: built (upstream has an sdist only); 2 cannot be had: "
         "gone (upstream has no such project), jira (conflicting pins: jira===1 (main:5), jira===2 (main:6))"
     )
     built = {BUILT: (file("built-1.0-cp311-cp311-manylinux_2_36_x86_64.whl"),)}
-    x86, arm = coverage(plan(), built, {(BUILT, Version("1.0"), ARM): "exit status 1"})
+    x86, arm = coverage(plan(), built, ["main"], {(BUILT, Version("1.0"), ARM): "exit status 1"})
     assert (x86.compiled, [gap.reason for gap in arm.compiled]) == ((), ["exit status 1"])
 
 

@@ -191,7 +191,8 @@ def _conclude(request: Request, ledger: _Ledger, started: datetime, seconds: flo
     wanted = frozenset(decision.pin.name for decision in request.plan.decisions)
     commit = ledger.commit or read_head(request.store, request.listed.channel).commit
     published = gap_files(request.store, commit, projects=wanted, cache=states_cache())
-    proof = coverage(request.plan, published, _reasons(ledger.records))
+    branches = [branch.branch for branch in request.listed.branches]
+    proof = coverage(request.plan, published, branches, _reasons(ledger.records))
     told = news(request.plan, [record.outcome for record in ledger.records], ledger.known)
     document = run_document(
         run=ledger.run,

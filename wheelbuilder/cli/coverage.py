@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -16,11 +15,12 @@ from wheelbuilder.cli.planning import (
     read_inputs,
     upstream_index,
 )
+from wheelbuilder.cli.proofs import print_proof, proof_document
 from wheelbuilder.inputs.pins import Quarantined
 from wheelbuilder.mirror.channels import Reference, resolve
 from wheelbuilder.mirror.read import gap_files, read_head, states_cache
 from wheelbuilder.mirror.stores import open_store
-from wheelbuilder.plan.coverage import Coverage, Gap, coverage, quarantined
+from wheelbuilder.plan.coverage import Coverage, coverage, quarantined
 from wheelbuilder.report.memory import Memory
 
 
@@ -36,13 +36,12 @@ def command(store: str, channel: str | None, as_json: bool, **options: Any) -> i
     """
     reference = Reference.parse(channel) if channel else None
     covered, unread = proof(Chosen(**options), store, reference)
-    for target in covered:
-        click.echo(target.line, err=as_json)
+    print_proof(covered, err=as_json)
     for line in unread:
         click.echo(f"not proven, because a line cannot be read: {line}", err=as_json)
     if as_json:
-        click.echo(json.dumps([coverage_document(target, unread) for target in covered], indent=2))
-    return 0 if all(target.complete for target in covered) and not unread else 1
+        click.echo(json.dumps(proof_document(covered, unread), indent=2))
+    return 0 if all(it.complete for it in covered) and not unread else 1
 
 
 def proof(
@@ -56,20 +55,5 @@ def proof(
     known = Memory(store, listed.channel).experience
     plan = draw_up(chosen, catalogue, listed, upstream_index(chosen, listed), mirror, experience=known)
     only = frozenset(map(canonicalize_name, chosen.pins)) or listed.only
-    return coverage(plan, mirror), quarantined(listed.branches, only)
-
-
-def coverage_document(covered: Coverage, unread: Sequence[Quarantined] = ()) -> dict[str, Any]:
-    """Return the coverage of one target as JSON values. unread: lines whose pins nobody knows."""
-    return {
-        "target": str(covered.target),
-        "pins": covered.pins,
-        "compiled": [_gap(gap) for gap in covered.compiled],
-        "missing": [_gap(gap) for gap in covered.missing],
-        "quarantined": [str(line) for line in unread],
-        "line": covered.line,
-    }
-
-
-def _gap(gap: Gap) -> dict[str, str]:
-    return {"project": gap.pin.name, "version": gap.pin.version_text, "reason": gap.reason}
+    branches = [branch.branch for branch in listed.branches]
+    return coverage(plan, mirror, branches), quarantined(listed.branches, only)

@@ -10,6 +10,7 @@ import click
 from wheelbuilder.cli.coverage import proof
 from wheelbuilder.cli.options import author, store_option
 from wheelbuilder.cli.planning import Chosen
+from wheelbuilder.cli.proofs import print_proof
 from wheelbuilder.errors import IntegrityError
 from wheelbuilder.mirror.audit import Severity, audit
 from wheelbuilder.mirror.channels import Reference, promote, resolve
@@ -56,9 +57,8 @@ def command(
 def _require_coverage(address: str, reference: Reference, path: Path) -> None:
     chosen = Chosen(list_path=path, targets=(), pins=(), strict=False, images=None, upstream=None)
     covered, unread = proof(chosen, address, reference)
-    for target in covered:
-        click.echo(target.line, err=True)
-    if unread or not all(target.complete for target in covered):
+    print_proof(covered, err=True)
+    if unread or not all(it.complete for it in covered):
         raise IntegrityError(
             f"{reference} does not cover {path}: a consumer would still compile.",
             f"Run 'wheelbuilder coverage {path} --store {address} --channel {reference}' for details.",

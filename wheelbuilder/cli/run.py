@@ -18,6 +18,7 @@ from wheelbuilder.cli.planning import (
     upstream_index,
 )
 from wheelbuilder.cli.progress import Progress
+from wheelbuilder.cli.proofs import print_proof
 from wheelbuilder.errors import IntegrityError
 from wheelbuilder.mirror.read import contents, states_cache
 from wheelbuilder.mirror.stores import open_store
@@ -142,12 +143,11 @@ def _tell(done: Run, *, err: bool) -> None:
     else:
         click.echo(f"Run record: {done.key}", err=err)
     for title, items in done.news.groups():
-        for line in (f"{title} ({len(items)}):", *(f"  {item}" for item in items)) if items else ():
-            click.echo(line, err=err)
+        if items:
+            click.echo("\n".join((f"{title} ({len(items)}):", *(f"  {item}" for item in items))), err=err)
     for line in done.document["quarantined"]:
         click.echo(f"Not proven, because a line cannot be read: {line}", err=err)
-    for each in done.coverage:
-        click.echo(each.line, err=err)
+    print_proof(done.coverage, err=err)
 
 
 def _refusal(done: Run) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from packaging.utils import NormalizedName, canonicalize_name
@@ -13,7 +13,7 @@ from wheelbuilder.inputs.pins import Constraints, Pin, Quarantined
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.plan.decide import best_wheel
 from wheelbuilder.plan.decisions import Build, Decision, Postponed, Unavailable
-from wheelbuilder.plan.plans import MirrorFiles, Plan, UpstreamFiles
+from wheelbuilder.plan.plans import MirrorFiles, Plan
 
 LEADING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 Reasons = Mapping[tuple[NormalizedName, Version, Target], str]
@@ -29,8 +29,9 @@ class Gap:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Coverage:
-    """One target. pins: how many apply; compiled: those with an sdist; missing: those without anything."""
+    """A branch on a target. pins: how many apply; compiled: with an sdist only; missing: with nothing."""
 
+    branch: str
     target: Target
     pins: int
     compiled: tuple[Gap, ...]
@@ -43,7 +44,7 @@ class Coverage:
 
     @property
     def line(self) -> str:
-        """The target's line of the proof."""
+        """What the proof says of the target."""
         parts = [f"{self.pins} pins, nothing would be compiled"]
         if self.compiled:
             parts = [f"{len(self.compiled)} of {self.pins} would be compiled: {_listed(self.compiled)}"]
@@ -52,12 +53,24 @@ class Coverage:
         return f"{self.target}: {'; '.join(parts)}"
 
 
-def coverage(plan: Plan, published: MirrorFiles, failures: Reasons | None = None) -> tuple[Coverage, ...]:
-    """Return the coverage of each target, with what is published now beside what upstream has.
+def coverage(
+    plan: Plan, published: MirrorFiles, branches: Sequence[str], failures: Reasons | None = None
+) -> tuple[Coverage, ...]:
+    """Return the coverage of each branch on each target, with what is published now beside what upstream has.
 
     failures: why builds failed, by project, version and target; else the reason for the build stands.
     """
-    return tuple(_of_target(plan, target, published, failures or {}) for target in plan.targets)
+    judged: dict[Target, list[tuple[Decision, Gap | None]]] = {target: [] for target in plan.targets}
+    for decision in plan.decisions:
+        gap = _gap(decision, failures or {}) if _is_open(decision, published, plan) else None
+        judged[decision.target].append((decision, gap))
+    return tuple(_of(branch, target, judged[target]) for branch in branches for target in plan.targets)
+
+
+def lines(covered: Sequence[Coverage]) -> tuple[str, ...]:
+    """Return the proof in a line for each target, with the branch before it where there are several."""
+    several = len({it.branch for it in covered}) > 1
+    return tuple(f"{it.branch} {it.line}" if several else it.line for it in covered)
 
 
 def quarantined(
@@ -67,8 +80,8 @@ def quarantined(
 
     only: the projects in question; lines that begin with another project's name are left out.
     """
-    lines = (line for branch in branches for line in branch.quarantined)
-    return tuple(line for line in lines if only is None or _concerns(line, only))
+    unread = (line for branch in branches for line in branch.quarantined)
+    return tuple(line for line in unread if only is None or _concerns(line, only))
 
 
 def _concerns(line: Quarantined, only: Collection[NormalizedName]) -> bool:
@@ -76,23 +89,23 @@ def _concerns(line: Quarantined, only: Collection[NormalizedName]) -> bool:
     return name is None or canonicalize_name(name[0]) in only
 
 
-def _of_target(plan: Plan, target: Target, published: MirrorFiles, failures: Reasons) -> Coverage:
-    decisions = plan.of(target)
-    open_ = [decision for decision in decisions if _is_open(decision, published, plan.upstream)]
+def _of(branch: str, target: Target, judged: Iterable[tuple[Decision, Gap | None]]) -> Coverage:
+    own = [(decision, gap) for decision, gap in judged if branch in decision.pin.branches]
     return Coverage(
+        branch=branch,
         target=target,
-        pins=len(decisions),
-        compiled=tuple(_gap(decision, failures) for decision in open_ if _would_compile(decision)),
-        missing=tuple(_gap(decision, failures) for decision in open_ if not _would_compile(decision)),
+        pins=len(own),
+        compiled=tuple(gap for decision, gap in own if gap and _would_compile(decision)),
+        missing=tuple(gap for decision, gap in own if gap and not _would_compile(decision)),
     )
 
 
-def _is_open(decision: Decision, published: MirrorFiles, upstream: UpstreamFiles) -> bool:
+def _is_open(decision: Decision, published: MirrorFiles, plan: Plan) -> bool:
     if not isinstance(decision, Build | Postponed | Unavailable):
         return False
     if isinstance(decision, Unavailable):
         return True  # contradicting pins stay unavailable, whatever wheels there are
-    ours, theirs = published.get(decision.pin.name, ()), upstream.get(decision.pin.name) or ()
+    ours, theirs = published.get(decision.pin.name, ()), plan.upstream.get(decision.pin.name) or ()
     return best_wheel(decision.pin, decision.target, ours, theirs) is None
 
 

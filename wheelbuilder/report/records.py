@@ -13,7 +13,7 @@ from wheelbuilder import __version__
 from wheelbuilder.build.outcomes import Built, Covered, Failed, Outcome, StepResult
 from wheelbuilder.mirror.documents import readable
 from wheelbuilder.mirror.layout import record_key
-from wheelbuilder.plan.coverage import Coverage
+from wheelbuilder.plan.coverage import Coverage, lines
 from wheelbuilder.plan.plans import Plan
 from wheelbuilder.report.news import News
 
@@ -123,7 +123,7 @@ def run_document(
             "refused": list(refused),
             "unlisted": list(unlisted),
         },
-        "coverage": [each.line for each in coverage],
+        "coverage": list(lines(coverage)),
         "quarantined": list(quarantined),
     }
 

@@ -15,6 +15,7 @@ build-requires = ["cython<3"]
 build-constraints = ["setuptools<58"]
 imports = ["ldap"]
 native = "optional"
+remove = ["src/*.c"]
 allow-network-attempt = true
 patches = [{ file = "fix.patch", status = "not submitted: local only" }]
 known-failure = { reason = "needs a newer librdkafka", expires = 2027-01-31 }
@@ -47,6 +48,7 @@ def test_every_key(tmp_path: Path) -> None:
     assert (recipe.project, recipe.deb, recipe.rpm) == ("python-ldap", ("libldap-dev",), ("openldap-devel",))
     assert (recipe.environment, recipe.build_requires) == ({"CFLAGS": "-O2"}, ("cython<3",))
     assert (recipe.runtime_deb, recipe.runtime_rpm) == (("libldap2",), ("openldap",))
+    assert recipe.remove == ("src/*.c",)
     assert recipe.build_constraints == ("setuptools<58",)
     assert recipe.config_settings == {"--global-option": ("a", "b"), "plain": "c"}
     assert (recipe.imports, recipe.native, recipe.allow_network_attempt) == (("ldap",), Native.OPTIONAL, True)
@@ -89,6 +91,9 @@ def test_no_recipe_is_the_empty_recipe_under_the_lists_limits(tmp_path: Path) ->
         ("limits = { time = '5m' }", "limits: the key 'time' is not known"),
         ("build-requires = ['a b']", r"'build-requires\[0\]' = 'a b' is not a requirement"),
         ("build-constraints = ['a b']", r"'build-constraints\[0\]' = 'a b' is not a requirement"),
+        ("remove = ['a/../../b']", r"'remove\[0\]' = 'a/../../b' is not a path inside the sdist"),
+        ("remove = ['/etc/passwd']", "is not a path inside the sdist"),
+        ("remove = ['']", "is not a path inside the sdist"),
         ("runtime-packages = { apk = [] }", "runtime-packages: the key 'apk' is not known"),
         ("patches = [{ file = 'none.patch', status = 'x' }]", r"patches\[0\]: 'file' cannot be read"),
         ("known-failure = { reason = 'x' }", "known-failure: the key 'expires' is missing"),

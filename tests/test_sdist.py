@@ -396,6 +396,16 @@ def test_give_sets_fixed_modes_and_follows_no_link(tmp_path: Path) -> None:
     assert tmp_path.stat().st_uid == os.geteuid()
 
 
+def test_files_are_removed_by_name_and_by_pattern(tmp_path: Path) -> None:
+    for name in ("a.c", "b.c", "deep/c.c", "keep.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    sdist.remove_files(("*.c", "deep/c.c"), tmp_path)
+    assert [path.name for path in tmp_path.rglob("*.*")] == ["keep.py"]
+    failed = failure_of(lambda: sdist.remove_files(("deep",), tmp_path))
+    assert failed.failure is FailureClass.PATCH and (tmp_path / "deep").is_dir()
+
+
 def test_a_patch_fits_whole_or_not_at_all(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("one\n")
     text = "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-one\n+two\n"

@@ -13,7 +13,6 @@ from wheelbuilder.build.outcomes import FailureClass, StepFailedError
 from wheelbuilder.build.wheelcheck import (
     WheelFacts,
     check,
-    native_sources,
     one_wheel,
     requires_dist,
 )
@@ -275,10 +274,3 @@ def test_one_wheel_is_told_from_none_and_several(tmp_path: Path) -> None:
     assert one_wheel(tmp_path, PIN) == good
     good.rename(tmp_path / "foo.whl")
     assert "not the name of a wheel" in words()
-
-
-def test_native_sources_are_those_of_the_product(tmp_path: Path) -> None:
-    for name in ("setup.py", "tests/x.c", "docs/y.c", "src/Z.PYX", "a.rs", "b.h"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    assert native_sources(tmp_path) == ("a.rs", "src/Z.PYX")

@@ -16,6 +16,7 @@ from wheelbuilder.build import (
     backend,
     environment,
     layers,
+    native,
     prerequisites,
     process,
     repair,
@@ -112,7 +113,7 @@ class _Job:
         with self._step(Step.UNPACK) as log:
             source, epoch = self._unpack(archive, log)
             # Before foreign code runs: what fails to compile could be deleted by it.
-            native = wheelcheck.native_sources(source)
+            sources = native.native_sources(source)
         with self._step(Step.ROOT, network=True) as log:
             image, bare = self._roots(log)
         with self._step(Step.REQUIREMENTS, network=True) as log:
@@ -120,7 +121,7 @@ class _Job:
         with self._step(Step.BUILD) as log:
             backend.build_wheel(replace(shop, log=log), self.build.recipe.config_settings)
         with self._step(Step.CHECK):
-            wheel, facts = self._check(native)
+            wheel, facts = self._check(sources)
         with self._step(Step.REPAIR) as log:
             repaired = self._repair(wheel, facts, image, epoch, log)
         with self._step(Step.RECHECK):
@@ -161,6 +162,7 @@ class _Job:
 
     def _unpack(self, archive: Path, log: Path) -> tuple[Path, int]:
         source = sdist.unpack(archive, self.bench.unpacked)
+        sdist.remove_files(self.build.recipe.remove, source)
         for patch in self.build.recipe.patches:
             sdist.apply_patch(patch, source, log)
         sdist.give(self.bench.unpacked, BUILD_USER)
@@ -237,20 +239,13 @@ class _Job:
             cache=self.site.cache / "environments",
         )
 
-    def _check(self, native: tuple[str, ...]) -> tuple[Path, WheelFacts]:
+    def _check(self, sources: tuple[str, ...]) -> tuple[Path, WheelFacts]:
         build = self.build
         wheel = wheelcheck.one_wheel(self.bench.out, build.pin)
+        if build.recipe.native is Native.REQUIRED:
+            native.refuse_lost(wheel, sources, self.steps[-1].log)  # of the step that made it
         arch = self.site.catalogue.architecture(build.target)
-        facts = wheelcheck.check(wheel, build.pin, build.target, arch, repaired=False)
-        if native and facts.pure and build.recipe.native is Native.REQUIRED:
-            raise StepFailedError(
-                FailureClass.NATIVE_LOST,
-                f"the sdist has native sources ({native[0]}) and the wheel has no native code",
-                "See the build's log for the compiler's complaint; if the code is optional, set "
-                'native = "optional" in the recipe.',
-                native,
-            )
-        return wheel, facts
+        return wheel, wheelcheck.check(wheel, build.pin, build.target, arch, repaired=False)
 
     def _repair(self, wheel: Path, facts: WheelFacts, image: str, epoch: int, log: Path) -> Repaired:
         build = self.build

@@ -13,7 +13,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
@@ -112,6 +112,20 @@ def _refused_as_unpack(archive: Path) -> Iterator[None]:
         yield
     except UNREADABLE as error:
         raise StepFailedError(FailureClass.UNPACK, f"{archive.name} cannot be unpacked: {error}") from None
+
+
+def remove_files(patterns: Iterable[str], source: Path) -> None:
+    """Delete files of an unpacked sdist; StepFailedError PATCH for a pattern that no file has."""
+    for pattern in patterns:
+        files = [path for path in source.glob(pattern) if path.is_symlink() or path.is_file()]
+        if not files:
+            raise StepFailedError(
+                FailureClass.PATCH,
+                f"the sdist has no {pattern} to remove",
+                "Correct `remove` of the recipe, or limit it to the versions it fits.",
+            )
+        for path in files:
+            path.unlink()
 
 
 def apply_patch(patch: Patch, source: Path, log: Path) -> None:

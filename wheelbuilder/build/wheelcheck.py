@@ -37,13 +37,6 @@ UNREADABLE = (
     UnicodeError,
 )
 EXTENSION = re.compile(r"\.(?P<abi>cpython-[0-9]+[a-z]*)-(?P<triplet>[^/]+)\.so$")
-NATIVE_SOURCES = frozenset(
-    (".c", ".cc", ".cpp", ".cxx", ".pyx", ".f", ".f90", ".f95", ".for", ".rs", ".cu", ".m", ".s")
-)
-# Folders whose sources are not the project's own product.
-NOT_PRODUCT = frozenset(
-    ("test", "tests", "testing", "testdata", "fixtures", "doc", "docs", "example", "examples")
-) | frozenset(("demo", "demos", "sample", "samples", "benchmark", "benchmarks", "contrib"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,18 +74,6 @@ def requires_dist(path: Path) -> tuple[str, ...]:
     return tuple(metadata.get("requires_dist", ()))
 
 
-def native_sources(source: Path, most: int = 5) -> tuple[str, ...]:
-    """Return some of the files of an unpacked sdist that a compiler would have to see; () for a pure one."""
-    found: list[str] = []
-    for place in sorted(source.rglob("*")):
-        parts = place.relative_to(source).parts
-        if place.suffix.lower() in NATIVE_SOURCES and not NOT_PRODUCT & {part.lower() for part in parts[:-1]}:
-            found.append("/".join(parts))
-            if len(found) == most:
-                break
-    return tuple(found)
-
-
 def one_wheel(folder: Path, pin: Pin) -> Path:
     """Return the one wheel in a build's output folder: none, several and foreign ones are told apart."""
     wheels = sorted(folder.glob("*.whl"))
@@ -111,7 +92,7 @@ def one_wheel(folder: Path, pin: Pin) -> Path:
 def _check_open(
     archive: zipfile.ZipFile, path: Path, pin: Pin, target: Target, arch: Architecture, *, repaired: bool
 ) -> WheelFacts:
-    elf = dict(_elf_members(archive))
+    elf = dict(elf_members(archive))
     metadata, _ = parse_email(_text(archive, "METADATA"))
     problems = [
         *_identity(path, metadata.get("name", ""), metadata.get("version", ""), pin),
@@ -223,7 +204,8 @@ def _parsed_tag(text: str) -> frozenset[Tag]:
         return frozenset()  # then the sets differ
 
 
-def _elf_members(archive: zipfile.ZipFile) -> Iterator[tuple[str, tuple[str, int, bool]]]:
+def elf_members(archive: zipfile.ZipFile) -> Iterator[tuple[str, tuple[str, int, bool]]]:
+    """Yield the names of ELF objects, each with e_machine, its class in bits, whether it is little-endian."""
     for info in archive.infolist():
         with archive.open(info) as member:
             header = member.read(ELF_HEADER)

@@ -89,6 +89,7 @@ class Recipe:
     config_settings: dict[str, str | tuple[str, ...]] = field(default_factory=dict)
     build_requires: tuple[str, ...] = ()  # beside what the backend asks for
     build_constraints: tuple[str, ...] = ()  # beside the list's, for this project's build environment
+    remove: tuple[str, ...] = ()  # globs: files of the sdist that the build shall make anew
     patches: tuple[Patch, ...] = ()
     repair: RepairPolicy = RepairPolicy()
     imports: tuple[str, ...] | None = None  # None: the wheel's own top-level names
@@ -162,6 +163,7 @@ def _settings(table: Table, folder: Path) -> dict[str, Any]:
         "config_settings": _config_settings(table),
         "build_requires": requirements(table, "build-requires"),
         "build_constraints": requirements(table, "build-constraints"),
+        "remove": _inside(table, "remove"),
         "patches": tuple(_patch(row, folder) for row in table.array("patches")),
         "repair": _repair(table.table("repair")),
         "limits": _given(limits(table.table("limits"))),
@@ -179,6 +181,15 @@ def _packages(table: Table) -> dict[str, tuple[str, ...]]:
     read = {kind: table.strings(kind, ()) for kind in ("deb", "rpm")}
     table.done()
     return read
+
+
+def _inside(table: Table, key: str) -> tuple[str, ...]:
+    """Read an array of paths below the sdist's folder."""
+    paths = table.strings(key, ())
+    for index, path in enumerate(paths):
+        if not path or path.startswith("/") or ".." in path.split("/"):
+            raise table.error(f"{key}[{index}]", f"= {path!r} is not a path inside the sdist")
+    return paths
 
 
 def _environment(table: Table) -> dict[str, str]:

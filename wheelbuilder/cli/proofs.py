@@ -64,12 +64,7 @@ def _print_table(covered: Sequence[Coverage], *, err: bool) -> None:
 
 def _overview(covered: Sequence[Coverage]) -> Table:
     targets = list(dict.fromkeys(it.target for it in covered))
-    table = Table(
-        title="How many pins have no wheel, of those that apply",
-        title_justify="left",
-        box=None,
-        pad_edge=False,
-    )
+    table = Table(box=None, pad_edge=False)
     table.add_column("branch", no_wrap=True)
     for target in targets:
         table.add_column(_heading(target), justify="right", no_wrap=True)

@@ -11,13 +11,13 @@ from tinywheel import make_wheel
 
 from wheelbuilder.errors import ConfigurationError, IntegrityError
 from wheelbuilder.mirror.audit import audit
+from wheelbuilder.mirror.channels import channel_names
 from wheelbuilder.mirror.directory import DirectoryStore
 from wheelbuilder.mirror.layout import (
     IMMUTABLE,
     NEVER_STORED,
     REVALIDATE,
     cache_control,
-    channels,
     check_channel,
     content_type,
 )
@@ -131,9 +131,12 @@ def test_a_damaged_head_or_state_stops_a_publisher_before_it_writes(
 
 
 @pytest.mark.parametrize("name", ["stable", "stable-2025.2", "a_b", "0"])
-def test_channels_that_may_be(name: str) -> None:
+def test_channels_that_may_be(name: str, tmp_path: Path) -> None:
     assert check_channel(name) == name
-    assert channels([f"channels/{name}/head.json", "channels/x/y/head.json", "head.json"]) == (name,)
+    for key in (f"channels/{name}/head.json", "channels/x/y/head.json", "head.json"):
+        (tmp_path / key).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / key).write_bytes(b"")
+    assert channel_names(DirectoryStore(tmp_path)) == (name,)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -12,7 +13,8 @@ import click
 
 from wheelbuilder import __version__
 from wheelbuilder.cli.main import wheelbuilder
-from wheelbuilder.errors import InterruptedRunError, WheelbuilderError
+from wheelbuilder.cli.screen import say
+from wheelbuilder.errors import ConfigurationError, InterruptedRunError, WheelbuilderError
 
 BUG = 70  # EX_SOFTWARE of sysexits.h
 CLOSED_PIPE = 141  # what a shell says of a program that a closed pipe ended
@@ -21,6 +23,9 @@ CLOSED_PIPE = 141  # what a shell says of a program that a closed pipe ended
 def main() -> None:
     """Run the command line and exit with the code that the outcome stands for."""
     signal.signal(signal.SIGTERM, _interrupt)  # ends everything in the same order as Ctrl-C does
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may not know every letter of a name
+            stream.reconfigure(errors="backslashreplace")
     code = run()
     if code == InterruptedRunError.exit_code:
         # What was to be kept is kept; threads that wait for a silent server would hold the exit up.
@@ -38,11 +43,10 @@ def run() -> int:
     try:
         return int(wheelbuilder.main(standalone_mode=False) or 0)
     except (click.exceptions.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        say("interrupted", err=True)
         return InterruptedRunError.exit_code
     except click.ClickException as error:
-        error.show()
-        return 2
+        return _usage(error)
     except WheelbuilderError as error:
         return _tell(error.message, error.hint, error.exit_code)
     except BrokenPipeError:
@@ -55,10 +59,18 @@ def run() -> int:
 
 
 def _tell(message: str, hint: str, code: int) -> int:
-    click.echo(f"error: {message}", err=True)
+    say(f"error: {message}", err=True)
     if hint:
-        click.echo(f"hint: {hint}", err=True)
+        say(f"hint: {hint}", err=True)
     return code
+
+
+def _usage(error: click.ClickException) -> int:
+    words = io.StringIO()
+    error.show(words)
+    for line in words.getvalue().splitlines():
+        say(line, err=True)
+    return ConfigurationError.exit_code
 
 
 def _kept_traceback(error: Exception) -> str:

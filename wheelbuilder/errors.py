@@ -5,16 +5,21 @@ A package that cannot be built is not an exception but an outcome (`wheelbuilder
 
 from __future__ import annotations
 
+from wheelbuilder.shown import without_secrets
+
 
 class WheelbuilderError(Exception):
-    """Ends the run. `message` says what is wrong and where; `hint` what to do about it."""
+    """Ends the run. `message` says what is wrong and where; `hint` what to do about it.
+
+    Neither ever holds a secret out of an address that was given to us.
+    """
 
     exit_code = 2
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message, hint)
-        self.message = message
-        self.hint = hint
+        self.message = without_secrets(message)
+        self.hint = without_secrets(hint)
+        super().__init__(self.message, self.hint)
 
     def __str__(self) -> str:
         return self.message

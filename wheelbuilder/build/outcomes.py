@@ -8,6 +8,7 @@ from pathlib import Path
 
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.plan.decisions import Build
+from wheelbuilder.shown import without_secrets
 
 
 class Step(StrEnum):
@@ -122,8 +123,8 @@ class StepFailedError(Exception):
     def __init__(
         self, failure: FailureClass, summary: str, hint: str = "", lines: tuple[str, ...] = ()
     ) -> None:
-        super().__init__(failure, summary, hint, lines)
+        # What resolvers print may name the index with its password, and records are published.
+        self.summary, self.hint = without_secrets(summary), without_secrets(hint)
+        self.lines = tuple(map(without_secrets, lines))
         self.failure = failure
-        self.summary = summary
-        self.hint = hint
-        self.lines = lines
+        super().__init__(failure, self.summary, self.hint, self.lines)

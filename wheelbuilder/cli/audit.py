@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -10,11 +9,12 @@ from datetime import UTC, datetime
 
 import click
 
+from wheelbuilder.cli.screen import say, say_json
 from wheelbuilder.errors import ConfigurationError, IntegrityError
 from wheelbuilder.mirror.audit import Finding, Severity, audit, is_clean
 from wheelbuilder.mirror.read import states_cache
 from wheelbuilder.mirror.repair import Repair, plan
-from wheelbuilder.mirror.stores import open_store
+from wheelbuilder.mirror.stores import open_existing
 
 INTERVAL = 5.0  # seconds between two lines that say how far it is
 
@@ -33,7 +33,7 @@ def command(store: str, channel: str | None, deep: bool, repair: bool, dry_run: 
     of nothing, and takes files that are lost off the pages by a commit of its own.
     """
     _check(channel, repair=repair, dry_run=dry_run)
-    opened = open_store(store)
+    opened = open_existing(store)
     if not repair:
         findings = audit(opened, channel, deep=deep, watch=_Progress())
         return _tell(findings, None, as_json=as_json, done=False)
@@ -54,11 +54,11 @@ def _check(channel: str | None, *, repair: bool, dry_run: bool) -> None:
 def _list(planned: Repair, *, dry_run: bool, err: bool) -> None:
     """Print what was found and what is done about it, before anything is done."""
     for finding in planned.before:
-        click.echo(_line(finding), err=err)
+        say(_line(finding), err=err)
     if planned.remedies:
-        click.echo("would be done:" if dry_run else "to be done:", err=err)
+        say("would be done:" if dry_run else "to be done:", err=err)
     for remedy in planned.remedies:
-        click.echo(f"  {remedy.deed}: {remedy.key}: {remedy.words}", err=err)
+        say(f"  {remedy.deed}: {remedy.key}: {remedy.words}", err=err)
 
 
 def _tell(findings: Sequence[Finding], planned: Repair | None, *, as_json: bool, done: bool) -> int:
@@ -66,17 +66,17 @@ def _tell(findings: Sequence[Finding], planned: Repair | None, *, as_json: bool,
     left = planned.after if planned and done else findings
     clean = is_clean(left)
     if as_json:
-        click.echo(json.dumps(_document(clean, findings, planned, done=done)))
+        say_json(_document(clean, findings, planned, done=done), indent=None)
     if planned is None or done:
         known = planned.before if planned else ()
         for finding in left:
             if finding not in known:
-                click.echo(_line(finding), err=as_json)
+                say(_line(finding), err=as_json)
     errors = sum(finding.severity is Severity.ERROR for finding in left)
     verdict = f"{'clean' if clean else 'not clean'}: {errors} errors, {len(left) - errors} remarks"
     lost = planned.lost if planned else ()
     verdict += f"; {len(lost)} objects cannot be restored" if lost else ""
-    click.echo(verdict, err=as_json)
+    say(verdict, err=as_json)
     return 0 if clean and not lost else IntegrityError.exit_code
 
 
@@ -106,4 +106,4 @@ class _Progress:
         now = time.monotonic()
         if now - self._last > INTERVAL:
             self._last = now
-            click.echo(f"{what}: {min(done, total)} of {total}", err=True)
+            say(f"{what}: {min(done, total)} of {total}", err=True)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Any
 
 import click
 
-from wheelbuilder.cli.options import json_option, show, store_option
+from wheelbuilder.cli.console import show_table
+from wheelbuilder.cli.options import json_option, store_option
+from wheelbuilder.cli.screen import say, say_json
 from wheelbuilder.mirror.channels import Reference, channel_names, resolve
 from wheelbuilder.mirror.commits import Commit
 from wheelbuilder.mirror.layout import snapshot_prefix
 from wheelbuilder.mirror.read import read_commit
 from wheelbuilder.mirror.snapshots import snapshots
 from wheelbuilder.mirror.store import Store, each
-from wheelbuilder.mirror.stores import open_store
+from wheelbuilder.mirror.stores import open_existing
 
 COLUMNS = ("commit", "time", "projects", "in the gap view", "run", "note")
 
@@ -30,7 +31,7 @@ def command() -> None:
 @json_option
 def list_command(address: str, as_json: bool) -> None:
     """List the channels with their newest commits."""
-    store = open_store(address)
+    store = open_existing(address)
     names = channel_names(store)
     rows = [
         (name, *_row(commit))
@@ -39,11 +40,11 @@ def list_command(address: str, as_json: bool) -> None:
         )
     ]
     if as_json:
-        click.echo(json.dumps([dict(zip(("channel", *COLUMNS), row, strict=True)) for row in rows], indent=2))
+        say_json([dict(zip(("channel", *COLUMNS), row, strict=True)) for row in rows])
     elif rows:
-        show(("channel", *COLUMNS), rows)
+        show_table(("channel", *COLUMNS), rows)
     else:
-        click.echo(f"{store.address} has no channels.")
+        say(f"{store.address} has no channels.")
 
 
 @command.command(name="show")
@@ -53,7 +54,7 @@ def list_command(address: str, as_json: bool) -> None:
 @json_option
 def show_command(channel: str, address: str, count: int, as_json: bool) -> None:
     """Show the newest commits of CHANNEL, or CHANNEL@NUMBER and those before, and the snapshots."""
-    store = open_store(address)
+    store = open_existing(address)
     reference = Reference.parse(channel)
     newest = resolve(store, reference)
     rows = [_row(commit) for commit in (newest, *_before(store, reference.channel, newest, count - 1))]
@@ -61,11 +62,11 @@ def show_command(channel: str, address: str, count: int, as_json: bool) -> None:
     if as_json:
         commits = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
         document = {"commits": commits, "snapshots": [asdict(snapshot) for snapshot in taken]}
-        return click.echo(json.dumps(document, indent=2))
-    show(COLUMNS, rows)
+        return say_json(document)
+    show_table(COLUMNS, rows)
     for snapshot in taken:
         folder = snapshot_prefix(reference.channel, snapshot.number)
-        click.echo(f"snapshot {snapshot.number}, {snapshot.time}: {folder} {snapshot.note}".rstrip())
+        say(f"snapshot {snapshot.number}, {snapshot.time}: {folder} {snapshot.note}".rstrip())
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from wheelbuilder.cli.screen import say
 from wheelbuilder.mirror.consumers import Installer, Kind, snippet
 from wheelbuilder.mirror.layout import DEFAULT_CHANNEL
 
@@ -20,4 +21,5 @@ from wheelbuilder.mirror.layout import DEFAULT_CHANNEL
 def command(installer: str, url: str, channel: str, view: str | None) -> None:
     """Print the configuration with which INSTALLER uses the mirror whose root is URL."""
     kind = Kind(view) if view else None
-    click.echo(snippet(Installer(installer), url, channel=channel, kind=kind), nl=False)
+    for line in snippet(Installer(installer), url, channel=channel, kind=kind).splitlines():
+        say(line)

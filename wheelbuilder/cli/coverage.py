@@ -19,7 +19,7 @@ from wheelbuilder.cli.proofs import print_proof, proof_document
 from wheelbuilder.inputs.pins import Quarantined
 from wheelbuilder.mirror.channels import Reference, resolve
 from wheelbuilder.mirror.read import gap_files, read_head, states_cache
-from wheelbuilder.mirror.stores import open_store
+from wheelbuilder.mirror.stores import open_existing
 from wheelbuilder.plan.coverage import Coverage, coverage, quarantined
 from wheelbuilder.report.memory import Memory
 
@@ -49,7 +49,7 @@ def proof(
 ) -> tuple[tuple[Coverage, ...], tuple[Quarantined, ...]]:
     """Return a list's coverage by a commit (None: of the list's channel), and the lines nobody can read."""
     catalogue, listed = read_inputs(chosen)
-    store = open_store(address)
+    store = open_existing(address)
     commit = resolve(store, reference) if reference else read_head(store, listed.channel).commit
     mirror = gap_files(store, commit, cache=states_cache())
     known = Memory(store, listed.channel).experience

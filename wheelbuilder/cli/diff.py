@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 import click
 
 from wheelbuilder.cli.options import json_option, store_option
+from wheelbuilder.cli.screen import say, say_json
 from wheelbuilder.mirror.channels import Difference, Kind, Reference, diff, resolve
-from wheelbuilder.mirror.stores import open_store
+from wheelbuilder.mirror.stores import open_existing
 
 SIGNS = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.CHANGED: "~"}
 
@@ -22,16 +22,16 @@ SIGNS = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.CHANGED: "~"}
 @json_option
 def command(old: str, new: str, address: str, ours: bool, as_json: bool) -> int:
     """Say what B has that A has not, and the reverse; each is a CHANNEL or a CHANNEL@NUMBER."""
-    store = open_store(address)
+    store = open_existing(address)
     one, other = (resolve(store, Reference.parse(text)) for text in (old, new))
     found = [it for it in diff(store, one, other) if it.ours or not ours]
     if as_json:
-        click.echo(json.dumps([asdict(difference) for difference in found], indent=2))
+        say_json([asdict(difference) for difference in found])
         return 0
     for difference in found:
-        click.echo(_line(difference))
+        say(_line(difference))
     if not found:
-        click.echo(f"{old} and {new} hold the same.")
+        say(f"{old} and {new} hold the same.")
     return 0
 
 

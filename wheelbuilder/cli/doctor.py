@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import click
 
 from wheelbuilder.build.health import Finding, examine
+from wheelbuilder.cli.screen import say, say_json
 from wheelbuilder.errors import UnreachableError, WheelbuilderError
 from wheelbuilder.inputs.images import Catalogue, default_path
 from wheelbuilder.mirror.stores import look_at
@@ -33,7 +33,7 @@ def command(
         if not as_json:
             _say(finding)
     if as_json:
-        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+        say_json([asdict(finding) for finding in findings])
     if any(finding.needed and not finding.works for finding in findings):
         raise UnreachableError("Builds cannot run on this machine.", "See the lines marked 'no' above.")
 
@@ -46,6 +46,6 @@ def _store(address: str) -> Finding:
 
 
 def _say(finding: Finding) -> None:
-    click.echo(f"{'ok' if finding.works else 'no':3} {finding.subject:26} {finding.words}")
+    say(f"{'ok' if finding.works else 'no':3} {finding.subject:26} {finding.words}")
     if finding.remedy:
-        click.echo(f"    {'':26} -> {finding.remedy}")
+        say(f"    {'':26} -> {finding.remedy}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from functools import wraps
 from itertools import groupby
@@ -15,6 +14,7 @@ from wheelbuilder.build.cache import cache_home
 from wheelbuilder.build.engine_probe import find
 from wheelbuilder.build.manifests import push
 from wheelbuilder.build.roots import ensure, local_roots, remove
+from wheelbuilder.cli.screen import say, say_json
 from wheelbuilder.errors import ConfigurationError
 from wheelbuilder.inputs.images import Catalogue, Role, Root, Source, default_path
 
@@ -86,10 +86,10 @@ def list_command(*, roots: tuple[Root, ...], preferred: str | None, as_json: boo
         for root in roots
     ]
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        say_json(rows)
         return
     for row in rows:
-        click.echo(f"{'here' if row['here'] else '-':5} {row['root']:32} {row['source']:9} {row['image']}")
+        say(f"{'here' if row['here'] else '-':5} {row['root']:32} {row['source']:9} {row['image']}")
 
 
 @command.command("build")
@@ -99,10 +99,10 @@ def build_command(*, roots: tuple[Root, ...], preferred: str | None, without_upd
     """Make or pull the roots that are missing."""
     engine = find(preferred)
     if without_updates:
-        click.echo("warning: these roots will lack security updates; what is grafted from them too", err=True)
+        say("warning: these roots will lack security updates; what is grafted from them too", err=True)
     for root in roots:
         image = ensure(engine, root, log=_log(root), report=_say, updates=not without_updates)
-        click.echo(f"{root.name} {image}")
+        say(f"{root.name} {image}")
 
 
 @command.command("prune")
@@ -115,12 +115,12 @@ def prune_command(*, roots: tuple[Root, ...], preferred: str | None, dry_run: bo
     """
     engine = find(preferred)
     for container in () if dry_run else engine.reap():
-        click.echo(f"removed the container {container}")
+        say(f"removed the container {container}")
     current = {root.tag for root in click.get_current_context().obj.roots()}
     names = {root.tag.partition("-")[0] for root in roots}
     for image in sorted(local_roots(engine) - current):
         if any(image.startswith(f"{name}-") for name in names):
-            click.echo(f"{'would remove' if dry_run else 'removing'} {image}")
+            say(f"{'would remove' if dry_run else 'removing'} {image}")
             if not dry_run:
                 remove(engine, image)
 
@@ -143,11 +143,11 @@ def push_command(*, roots: tuple[Root, ...], preferred: str | None, registry: st
 
     for _, members in groupby(sorted(wanted, key=of_list), key=of_list):
         same = tuple(members)
-        click.echo(push(engine, same, registry.rstrip("/"), log=_log(same[0]), report=_say))
+        say(push(engine, same, registry.rstrip("/"), log=_log(same[0]), report=_say))
 
 
 def _say(line: str) -> None:
-    click.echo(line, err=True)
+    say(line, err=True)
 
 
 def _log(root: Root) -> Path:

@@ -9,6 +9,7 @@ import click
 
 from wheelbuilder.build.cache import cache_home
 from wheelbuilder.cli.options import author, counted, dry_run_option, store_option
+from wheelbuilder.cli.screen import say
 from wheelbuilder.errors import ConfigurationError, IntegrityError
 from wheelbuilder.inputs.images import Catalogue, default_path
 from wheelbuilder.inputs.lists import RequirementsList, default_upstream, read_list
@@ -70,7 +71,7 @@ def command(
     _refuse(complaints, len(wheels))
     if dry_run:
         _list(checked)
-        click.echo(f"Would publish {counted(len(checked), 'wheel')} in {where} of {store.address}.")
+        say(f"Would publish {counted(len(checked), 'wheel')} in {where} of {store.address}.")
         return 0
     words = f"imported {some(sorted(wheel.filename for wheel in checked))}"
     done = take_over(store, where, checked, author(words), cache=states_cache())
@@ -109,7 +110,7 @@ def _refuse(complaints: Sequence[Complaint], number: int) -> None:
     if number == 1:
         raise IntegrityError(f"{complaints[0]}; nothing was published.", HINT)
     for complaint in complaints:
-        click.echo(f"refused: {complaint}", err=True)
+        say(f"refused: {complaint}", err=True)
     raise IntegrityError(
         f"{len(complaints)} of {counted(number, 'wheel')} refused; nothing was published.", HINT
     )
@@ -117,10 +118,10 @@ def _refuse(complaints: Sequence[Complaint], number: int) -> None:
 
 def _list(wheels: Sequence[NewWheel]) -> None:
     for wheel in wheels:
-        click.echo(blob_key(wheel.sha256, wheel.filename))
+        say(blob_key(wheel.sha256, wheel.filename))
 
 
 def _tell(wheels: Sequence[NewWheel], done: Published, where: str) -> None:
     _list(wheels)
     what = f"Published {counted(len(wheels), 'wheel')} in" if done.changed else "Already published in"
-    click.echo(f"{what} {where}: commit {done.number}.")
+    say(f"{what} {where}: commit {done.number}.")

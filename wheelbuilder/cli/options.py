@@ -1,19 +1,14 @@
-"""Options that several commands have, and how they show rows."""
+"""Options that several commands have, and words that they share."""
 
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from wheelbuilder.mirror.advance import Author
 from wheelbuilder.mirror.layout import DEFAULT_CHANNEL
-
-WIDTH = 160  # columns where the output is no terminal: words are not to be cut
 
 store_option = click.option(
     "--store", "address", required=True, help="The mirror: a directory, or s3://bucket/prefix."
@@ -31,18 +26,6 @@ def author(note: str) -> Author:
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun: `1 file`, `2 files`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def show(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows as a table on stdout."""
-    table = Table(box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(str(value) for value in row))
-    console = Console(highlight=False, markup=False)
-    width = None if console.is_terminal else WIDTH
-    Console(highlight=False, markup=False, width=width).print(table)
 
 
 def _user() -> str:

@@ -11,12 +11,13 @@ from wheelbuilder.cli.coverage import proof
 from wheelbuilder.cli.options import author, store_option
 from wheelbuilder.cli.planning import Chosen
 from wheelbuilder.cli.proofs import print_proof
+from wheelbuilder.cli.screen import say
 from wheelbuilder.errors import IntegrityError
 from wheelbuilder.mirror.audit import Severity, audit
 from wheelbuilder.mirror.channels import Reference, promote, resolve
 from wheelbuilder.mirror.layout import check_channel
 from wheelbuilder.mirror.store import Store
-from wheelbuilder.mirror.stores import open_store
+from wheelbuilder.mirror.stores import open_existing
 
 
 @click.command(name="promote")
@@ -40,7 +41,7 @@ def command(
 
     No wheel is copied or moved. Exit status 4 if a required proof fails; then nothing is changed.
     """
-    store = open_store(address)
+    store = open_existing(address)
     reference, channel = Reference.parse(source), check_channel(target)
     reference = Reference(channel=reference.channel, number=resolve(store, reference).number)
     for path in lists:
@@ -50,7 +51,7 @@ def command(
     words = f"promoted from {reference}" + (f": {note}" if note else "")
     head, changed = promote(store, reference, channel, author(words))
     what = "now holds" if changed else "held already"
-    click.echo(f"{channel} {what} what {reference} holds: commit {head.commit.number}.")
+    say(f"{channel} {what} what {reference} holds: commit {head.commit.number}.")
     return 0
 
 

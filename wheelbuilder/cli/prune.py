@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from wheelbuilder.cli.options import dry_run_option, store_option
+from wheelbuilder.cli.screen import say
 from wheelbuilder.mirror.prune import prune
 from wheelbuilder.mirror.read import states_cache
 from wheelbuilder.mirror.store import Listed
-from wheelbuilder.mirror.stores import open_store
+from wheelbuilder.mirror.stores import open_existing
 
 
 @click.command(name="prune")
@@ -38,14 +39,14 @@ def command(address: str, commits: int, grace: int, dry_run: bool) -> int:
     A reader of an old page is not cut off, and a writer that needs a marked object takes its mark away. With
     --grace 0 nobody may publish meanwhile.
     """
-    store = open_store(address)
+    store = open_existing(address)
     days, now = timedelta(days=grace), datetime.now(UTC)
     planned = prune(store, commits=commits, grace=days, now=now, dry_run=True, cache=states_cache())
     _tell("will be deleted" if not dry_run else "would be deleted", planned.doomed)
     if not dry_run:
         planned = prune(store, commits=commits, grace=days, now=now, cache=states_cache())
     done = "would be" if dry_run else "were"
-    click.echo(
+    say(
         f"{len(planned.doomed)} objects ({_size(planned.doomed)}) {done} deleted, {len(planned.marked)}"
         f" ({_size(planned.marked)}) are marked and wait for their grace period of {grace} days."
     )
@@ -54,7 +55,7 @@ def command(address: str, commits: int, grace: int, dry_run: bool) -> int:
 
 def _tell(what: str, listed: Sequence[Listed]) -> None:
     for it in listed:
-        click.echo(f"{what}: {it.key} ({it.size} bytes)")
+        say(f"{what}: {it.key} ({it.size} bytes)")
 
 
 def _size(listed: Sequence[Listed]) -> str:

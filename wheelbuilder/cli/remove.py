@@ -5,9 +5,10 @@ from __future__ import annotations
 import click
 
 from wheelbuilder.cli.options import author, channel_option, counted, dry_run_option, store_option
+from wheelbuilder.cli.screen import say
 from wheelbuilder.mirror.care import check_reason, remove, select, some
 from wheelbuilder.mirror.read import states_cache
-from wheelbuilder.mirror.stores import open_store
+from wheelbuilder.mirror.stores import open_existing
 
 
 @click.command(name="remove")
@@ -23,14 +24,14 @@ def command(pins: tuple[str, ...], address: str, channel: str, reason: str | Non
     is the milder way. Nothing is removed if one of the words names nothing.
     """
     why = f": {check_reason(reason)}" if reason else ""
-    store = open_store(address)
+    store = open_existing(address)
     selection = select(store, channel, pins, cache=states_cache())
     for file in selection.all:
-        click.echo(file.filename)
+        say(file.filename)
     if dry_run:
-        click.echo(f"Would remove {counted(len(selection.all), 'file')} from {channel}.")
+        say(f"Would remove {counted(len(selection.all), 'file')} from {channel}.")
         return 0
     words = f"removed {some(map(str, selection.choices))}{why}"
     done = remove(store, selection, author(words), cache=states_cache())
-    click.echo(f"Removed {counted(len(selection.all), 'file')} from {channel}: commit {done.number}.")
+    say(f"Removed {counted(len(selection.all), 'file')} from {channel}: commit {done.number}.")
     return 0

@@ -10,10 +10,11 @@ import click
 
 from wheelbuilder.cli.options import author, counted, dry_run_option, store_option
 from wheelbuilder.cli.planning import Chosen, bar, read_inputs, upstream_index
+from wheelbuilder.cli.screen import say
 from wheelbuilder.mirror.read import states_cache
 from wheelbuilder.mirror.retire import Finding, Terms, Verdict, apply, survey
 from wheelbuilder.mirror.store import Store
-from wheelbuilder.mirror.stores import open_store
+from wheelbuilder.mirror.stores import open_existing
 
 GRACE = 14  # days: time to find out that upstream's wheel does not work, and for upstream to yank it
 
@@ -41,7 +42,7 @@ def command(
     """
     chosen = Chosen(list_path=list_path, targets=(), pins=(), strict=False, images=images, upstream=upstream)
     catalogue, listed = read_inputs(chosen)
-    store = open_store(address)
+    store = open_existing(address)
     known = {str(target): target for family in catalogue.families.values() for target in family.targets}
     terms = Terms(targets=listed.targets, known=known, now=datetime.now(UTC), grace=timedelta(days=grace))
     with bar() as shown:
@@ -55,8 +56,8 @@ def command(
             progress=lambda done, total: shown.update(task, completed=done, total=total),
         )
     for finding in findings:
-        click.echo(_line(finding, terms))
-    click.echo(_done(store, listed.channel, findings, dry_run=dry_run))
+        say(_line(finding, terms))
+    say(_done(store, listed.channel, findings, dry_run=dry_run))
     return 0
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import click
 
 from wheelbuilder.cli.options import author, store_option
+from wheelbuilder.cli.screen import say
 from wheelbuilder.mirror.channels import Reference, resolve, rollback
 from wheelbuilder.mirror.layout import check_channel
-from wheelbuilder.mirror.stores import open_store
+from wheelbuilder.mirror.stores import open_existing
 
 
 @click.command(name="rollback")
@@ -20,11 +21,11 @@ def command(channel: str, number: int | None, address: str, note: str) -> int:
 
     The history goes on: this is a new commit, and rolling back to the one before it undoes it.
     """
-    store = open_store(address)
+    store = open_existing(address)
     if number is None:
         number = resolve(store, Reference(channel=check_channel(channel))).number - 1
     words = f"rolled back to {number}" + (f": {note}" if note else "")
     head, changed = rollback(store, check_channel(channel), number, author(words))
     what = "holds again" if changed else "holds already"
-    click.echo(f"{channel} {what} what its commit {number} held: commit {head.commit.number}.")
+    say(f"{channel} {what} what its commit {number} held: commit {head.commit.number}.")
     return 0

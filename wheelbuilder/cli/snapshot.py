@@ -8,12 +8,13 @@ import click
 
 from wheelbuilder.cli.options import dry_run_option, store_option
 from wheelbuilder.cli.planning import bar
+from wheelbuilder.cli.screen import say
 from wheelbuilder.errors import ConfigurationError
 from wheelbuilder.mirror.channels import Reference, resolve
 from wheelbuilder.mirror.layout import View, snapshot_prefix
 from wheelbuilder.mirror.snapshots import drop, keys, take
 from wheelbuilder.mirror.store import Store
-from wheelbuilder.mirror.stores import open_store
+from wheelbuilder.mirror.stores import open_existing
 
 
 @click.command(name="snapshot")
@@ -24,14 +25,14 @@ from wheelbuilder.mirror.stores import open_store
 @dry_run_option
 def command(commit: str, address: str, note: str, remove: bool, dry_run: bool) -> int:
     """Write the pages of a commit under its own number, where they never change."""
-    store, reference = open_store(address), Reference.parse(commit)
+    store, reference = open_existing(address), Reference.parse(commit)
     if remove:
         _remove(store, reference, dry_run=dry_run)
         return 0
     held = resolve(store, reference)
     folder = snapshot_prefix(reference.channel, held.number)
     if dry_run:
-        click.echo(f"Would write {4 * (len(held.projects) + 1)} pages at most below {folder}")
+        say(f"Would write {4 * (len(held.projects) + 1)} pages at most below {folder}")
         return 0
     with bar() as progress:
         task = progress.add_task("writing pages", total=len(held.projects))
@@ -43,19 +44,20 @@ def command(commit: str, address: str, note: str, remove: bool, dry_run: bool) -
             note=note,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
-    click.echo(f"Snapshot {taken.number} of {reference.channel}, taken {taken.time}:")
+    say(f"Snapshot {taken.number} of {reference.channel}, taken {taken.time}:")
     for view in View:
-        click.echo(f"  {folder}{view}/")
+        say(f"  {folder}{view}/")
     return 0
 
 
 def _remove(store: Store, reference: Reference, *, dry_run: bool) -> None:
     if reference.number is None:
         raise ConfigurationError("Which snapshot is to be removed?", "Write CHANNEL@NUMBER.")
+    resolve(store, Reference(channel=reference.channel))  # a channel that is not there has a word of its own
     doomed = keys(store, reference.channel, reference.number)
     for key in doomed:
-        click.echo(key)
+        say(key)
     if dry_run:
-        return click.echo(f"Would remove these {len(doomed)} pages.")
+        return say(f"Would remove these {len(doomed)} pages.")
     drop(store, reference.channel, reference.number)
-    return click.echo(f"Removed snapshot {reference.number} of {reference.channel}: {len(doomed)} pages.")
+    return say(f"Removed snapshot {reference.number} of {reference.channel}: {len(doomed)} pages.")

@@ -8,8 +8,9 @@ import click
 
 from wheelbuilder.cli.options import dry_run_option
 from wheelbuilder.cli.planning import bar
+from wheelbuilder.cli.screen import say
 from wheelbuilder.mirror.read import states_cache
-from wheelbuilder.mirror.stores import open_store
+from wheelbuilder.mirror.stores import open_existing, open_store
 from wheelbuilder.mirror.sync import copy, survey
 
 
@@ -23,18 +24,18 @@ def command(source: str, destination: str, channels: Sequence[str], dry_run: boo
 
     Nothing is deleted. An interrupted copy goes on where it was; DST is a good mirror at every moment.
     """
-    there, here = open_store(source), open_store(destination)
+    there, here = open_existing(source), open_store(destination)
     copying = survey(there, here, channels)
     for move in copying.moves:
         if move.old != move.new.number:
-            click.echo(f"{move.channel}: commit {move.old or 'none'} -> {move.new.number}")
+            say(f"{move.channel}: commit {move.old or 'none'} -> {move.new.number}")
         elif move.ahead:
-            click.echo(f"{move.channel}: {destination} is ahead, at commit {move.old}, and keeps it")
+            say(f"{move.channel}: {destination} is ahead, at commit {move.old}, and keeps it")
     objects = (*copying.shared, *copying.history)
     if dry_run:
         for listed in objects:
-            click.echo(f"would be copied: {listed.key} ({listed.size} bytes)")
-        click.echo(f"{len(objects)} objects ({copying.size / 1e6:.1f} MB) would be copied.")
+            say(f"would be copied: {listed.key} ({listed.size} bytes)")
+        say(f"{len(objects)} objects ({copying.size / 1e6:.1f} MB) would be copied.")
         return 0
     with bar() as shown:
         task = shown.add_task("copying", total=copying.size)
@@ -45,5 +46,5 @@ def command(source: str, destination: str, channels: Sequence[str], dry_run: boo
             progress=lambda done, total: shown.update(task, completed=done, total=total),
             cache=states_cache(),
         )
-    click.echo(f"{len(objects)} objects ({copying.size / 1e6:.1f} MB) copied.")
+    say(f"{len(objects)} objects ({copying.size / 1e6:.1f} MB) copied.")
     return 0

@@ -5,9 +5,10 @@ from __future__ import annotations
 import click
 
 from wheelbuilder.cli.options import author, channel_option, counted, store_option
+from wheelbuilder.cli.screen import say
 from wheelbuilder.mirror.care import check_reason, select, some, yank
 from wheelbuilder.mirror.read import states_cache
-from wheelbuilder.mirror.stores import open_store
+from wheelbuilder.mirror.stores import open_existing
 
 
 @click.command(name="unyank")
@@ -18,14 +19,12 @@ from wheelbuilder.mirror.stores import open_store
 def command(pins: tuple[str, ...], address: str, channel: str, reason: str | None) -> int:
     """Undo `yank`. PIN is name==version, or the file name of one wheel."""
     why = f": {check_reason(reason)}" if reason else ""
-    store = open_store(address)
+    store = open_existing(address)
     selection = select(store, channel, pins, cache=states_cache())
     words = f"unyanked {some(map(str, selection.choices))}{why}"
     done = yank(store, selection, None, author(words), cache=states_cache())
     for file in selection.all:
-        click.echo(file.filename if file.yanked is not None else f"{file.filename} (was not yanked)")
+        say(file.filename if file.yanked is not None else f"{file.filename} (was not yanked)")
     changed = sum(file.yanked is not None for file in selection.all)
-    click.echo(
-        f"Unyanked {changed} of {counted(len(selection.all), 'file')} of {channel}: commit {done.number}."
-    )
+    say(f"Unyanked {changed} of {counted(len(selection.all), 'file')} of {channel}: commit {done.number}.")
     return 0

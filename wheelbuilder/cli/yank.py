@@ -5,9 +5,10 @@ from __future__ import annotations
 import click
 
 from wheelbuilder.cli.options import author, channel_option, counted, store_option
+from wheelbuilder.cli.screen import say
 from wheelbuilder.mirror.care import check_reason, select, some, yank
 from wheelbuilder.mirror.read import states_cache
-from wheelbuilder.mirror.stores import open_store
+from wheelbuilder.mirror.stores import open_existing
 
 
 @click.command(name="yank")
@@ -21,15 +22,13 @@ def command(pins: tuple[str, ...], address: str, channel: str, reason: str) -> i
     PIN is name==version, or the file name of one wheel. Nothing is yanked if one of them names nothing.
     """
     reason = check_reason(reason)
-    store = open_store(address)
+    store = open_existing(address)
     selection = select(store, channel, pins, cache=states_cache())
     words = f"yanked {some(map(str, selection.choices))}: {reason}"
     done = yank(store, selection, reason, author(words), cache=states_cache())
     for file in selection.all:
         already = " (already, for the same reason)" if file.yanked == reason else ""
-        click.echo(f"{file.filename}{already}")
+        say(f"{file.filename}{already}")
     changed = sum(file.yanked != reason for file in selection.all)
-    click.echo(
-        f"Yanked {changed} of {counted(len(selection.all), 'file')} of {channel}: commit {done.number}."
-    )
+    say(f"Yanked {changed} of {counted(len(selection.all), 'file')} of {channel}: commit {done.number}.")
     return 0

@@ -12,6 +12,7 @@ from urllib3.util import Retry
 
 from wheelbuilder import __version__
 from wheelbuilder.errors import ConfigurationError, UnreachableError
+from wheelbuilder.shown import without_secrets
 
 TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two bytes
 ATTEMPTS = 5
@@ -74,9 +75,9 @@ def is_address(text: str) -> bool:
 
 
 def shown(url: str) -> str:
-    """Return an address for messages and records: without a user's name and password."""
+    """Return an address for messages and records: without a user's name, password and tokens."""
     parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    return without_secrets(urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])))
 
 
 def bound(made: requests.Session, url: str) -> requests.Session:

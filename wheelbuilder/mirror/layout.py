@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mimetypes
 import re
-from collections.abc import Iterable
 from enum import StrEnum
 from urllib.parse import quote
 
@@ -151,12 +150,6 @@ def run_key(run: str) -> str:
 def relative_url(key: str, depth: int) -> str:
     """Return a percent-encoded link to a key from a page `depth` folders below the root."""
     return "../" * depth + quote(key, safe="/")
-
-
-def channels(keys: Iterable[str]) -> tuple[str, ...]:
-    """Return the channels that have a head among these keys, sorted."""
-    found = re.compile(r"channels/([^/]+)/head\.json")
-    return tuple(sorted(match[1] for key in keys if (match := found.fullmatch(key))))
 
 
 def _above_project(parts: list[str]) -> list[str]:

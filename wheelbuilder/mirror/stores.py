@@ -19,12 +19,37 @@ def open_store(address: str) -> Store:
     """
     if address.startswith(SCHEME):
         return _open_bucket(address)
-    if "://" in address or address.startswith("s3:") or not address.strip() or "\0" in address:
+    if "://" in address or address.lower().startswith("s3:") or not address.strip() or "\0" in address:
         raise ConfigurationError(
             f"{address!r} is not the address of a store.",
             "Give the path of a directory, or s3://bucket/prefix.",
         )
     return DirectoryStore(Path(address))
+
+
+def open_existing(address: str) -> Store:
+    """Open a store to read what somebody published: a directory has to be there.
+
+    Errors: those of `open_store`, ConfigurationError.
+    """
+    store = open_store(address)
+    if isinstance(store, DirectoryStore) and not store.path.exists():
+        raise ConfigurationError(
+            f"The store {store.path} does not exist.", "Check the path, or publish first."
+        )
+    return store
+
+
+def directory_of(address: str) -> Path:
+    """Return the directory of a store that is one; ConfigurationError for one that is not, or not there."""
+    if address.lower().startswith(SCHEME):
+        raise ConfigurationError(
+            f"{address} is a bucket, and only directories are served.",
+            "Give installers the bucket's own URL, or copy it: wheelbuilder sync BUCKET DIRECTORY.",
+        )
+    store = open_existing(address)
+    assert isinstance(store, DirectoryStore)
+    return store.path
 
 
 def look_at(address: str) -> str:

@@ -17,7 +17,7 @@ from wheelbuilder.errors import ConfigurationError, UnreachableError
 from wheelbuilder.inputs.http import BACK_OFF, TIMEOUT, bound, is_address, session, shown, unreachable
 from wheelbuilder.plan.files import IndexFile
 from wheelbuilder.plan.page_cache import CachedPage, PageCache
-from wheelbuilder.plan.pages import HTML, HTML_V1, JSON, Page, files
+from wheelbuilder.plan.pages import HTML, HTML_V1, JSON, Page, files, without_user
 
 CONNECTIONS = 16  # requests at a time
 ACCEPT = f"{JSON}, {HTML_V1};q=0.5, {HTML};q=0.01"  # PEP 691, "Version + Format Selection"
@@ -107,7 +107,7 @@ class UpstreamIndex:
         header = Message()
         header["content-type"] = response.headers.get("content-type", HTML)
         page = Page(
-            url=response.url,
+            url=without_user(response.url),  # the page is kept on this disk
             content_type=header.get_content_type(),
             charset=header.get_content_charset(),
             body=body,

@@ -16,6 +16,7 @@ from wheelbuilder.mirror.layout import record_key
 from wheelbuilder.plan.coverage import Coverage, lines
 from wheelbuilder.plan.plans import Plan
 from wheelbuilder.report.news import News
+from wheelbuilder.shown import without_secrets
 
 SCHEMA = 1
 MOST_LOG = 64 << 20  # bytes of one step's log that are kept, from the end
@@ -174,5 +175,6 @@ def _step(step: StepResult, log: KeptLog | None) -> dict[str, Any]:
 def _kept(path: Path) -> KeptLog:
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - MOST_LOG))
-        data = gzip.compress(file.read(), mtime=0)
+        text = file.read().decode("latin-1")  # any bytes are, and come back as they were
+        data = gzip.compress(without_secrets(text).encode("latin-1"), mtime=0)
     return KeptLog(key=f"logs/{hashlib.sha256(data).hexdigest()}.log.gz", data=data)

@@ -1,0 +1,87 @@
+"""From addresses to stores, through the command line: what is not there, and what is empty, is said so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from commands import command
+from sdists import FileIndex, Workplace
+
+from wheelbuilder.errors import ConfigurationError
+from wheelbuilder.mirror.stores import open_existing, open_store
+
+READING = [
+    ("audit", "STORE"),
+    ("channel", "list", "--store", "STORE"),
+    ("channel", "show", "stable", "--store", "STORE"),
+    ("diff", "stable@1", "stable", "--store", "STORE"),
+    ("promote", "candidate", "stable", "--store", "STORE"),
+    ("rollback", "stable", "--store", "STORE"),
+    ("snapshot", "stable", "--store", "STORE"),
+    ("snapshot", "stable@1", "--remove", "--store", "STORE"),
+    ("prune", "--store", "STORE"),
+    ("sync", "STORE", "elsewhere"),
+    ("yank", "a==1", "--reason", "x", "--store", "STORE"),
+    ("unyank", "a==1", "--store", "STORE"),
+    ("remove", "a==1", "--store", "STORE"),
+    ("serve", "STORE"),
+]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, with a cache of its own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"
+
+
+def of(words: tuple[str, ...], store: str | Path) -> list[str]:
+    return [str(store) if word == "STORE" else word for word in words]
+
+
+@pytest.mark.parametrize("words", READING, ids=lambda words: " ".join(words[:2]))
+def test_a_store_that_does_not_exist_is_one_sentence(words: tuple[str, ...], here: Path) -> None:
+    ended = command(*of(words, "typo"))
+    assert (ended.code, ended.error) == (2, f"The store {here}/typo does not exist.")
+    assert list(here.iterdir()) == []
+
+
+def test_a_proof_of_a_store_that_does_not_exist_is_none(here: Path, tmp_path: Path) -> None:
+    with FileIndex() as index:
+        place = Workplace(folder=tmp_path / "place", index=index)
+        place.write(["foo===1.0"])
+        for words in (("coverage", place.list_path), ("retire", place.list_path)):
+            ended = command(*words, "--store", "typo")
+            assert (ended.code, ended.error) == (2, f"The store {here}/typo does not exist.")
+
+
+@pytest.mark.parametrize("words", [it for it in READING if it[0] not in ("serve", "prune")])
+def test_an_empty_store_is_one_sentence(words: tuple[str, ...], here: Path) -> None:
+    (here / "empty").mkdir()
+    ended = command(*of(words, "empty"))
+    if words[:2] == ("channel", "list"):
+        assert (ended.code, ended.out) == (0, f"{here}/empty has no channels.\n")
+    else:
+        assert ended.code == 2 and f"{here}/empty has no channel" in ended.error
+    assert list((here / "empty").iterdir()) == []
+
+
+@pytest.mark.parametrize("address", ["s3://wheels/ci", "S3://wheels"])
+def test_a_bucket_is_not_served(address: str) -> None:
+    ended = command("serve", address)
+    assert (ended.code, ended.error) == (2, f"{address} is a bucket, and only directories are served.")
+
+
+def test_a_file_is_not_served(here: Path) -> None:
+    (here / "file").write_text("")
+    assert command("serve", "file").error == "file is a file, not a store."
+
+
+def test_who_writes_needs_no_store(here: Path) -> None:
+    with pytest.raises(ConfigurationError, match="does not exist"):
+        open_existing("new")
+    assert open_store("new").put("k", b"", content_type="", cache_control="")
+    assert open_existing("new").exists("k")

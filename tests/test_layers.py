@@ -120,3 +120,15 @@ def test_pure_modules_do_no_io(name: str) -> None:
 
 def test_every_module_says_what_it_is_for() -> None:
     assert [name for name, tree in modules() if not ast.get_docstring(tree)] == []
+
+
+def test_everything_that_is_printed_is_made_visible() -> None:
+    printers = {
+        name
+        for name, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in ("click.echo", "click.secho", "print", "Console")
+    }
+    talks_to_us = ("_process", "inside.trial")  # programs of ours that other programs of ours read
+    assert {name for name in printers if not name.endswith(talks_to_us)} == {"cli.screen"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
@@ -16,6 +15,7 @@ from wheelbuilder.cli.planning import (
     upstream_index,
 )
 from wheelbuilder.cli.proofs import print_proof, proof_document
+from wheelbuilder.cli.screen import say, say_json
 from wheelbuilder.inputs.pins import Quarantined
 from wheelbuilder.mirror.channels import Reference, resolve
 from wheelbuilder.mirror.read import gap_files, read_head, states_cache
@@ -38,9 +38,9 @@ def command(store: str, channel: str | None, as_json: bool, **options: Any) -> i
     covered, unread = proof(Chosen(**options), store, reference)
     print_proof(covered, err=as_json)
     for line in unread:
-        click.echo(f"not proven, because a line cannot be read: {line}", err=as_json)
+        say(f"not proven, because a line cannot be read: {line}", err=as_json)
     if as_json:
-        click.echo(json.dumps(proof_document(covered, unread), indent=2))
+        say_json(proof_document(covered, unread))
     return 0 if all(it.complete for it in covered) and not unread else 1
 
 

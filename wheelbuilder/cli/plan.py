@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
@@ -15,6 +14,7 @@ from wheelbuilder.cli.planning import (
     retry_option,
     upstream_index,
 )
+from wheelbuilder.cli.screen import say_json
 from wheelbuilder.cli.tables import plan_document, print_plan
 from wheelbuilder.mirror.read import contents, states_cache
 from wheelbuilder.mirror.stores import open_store
@@ -38,7 +38,7 @@ def command(store: str | None, as_json: bool, **options: Any) -> None:
     plan = draw_up(chosen, catalogue, listed, upstream_index(chosen, listed), mirror, experience=experience)
     print_plan(plan, listed.branches, to_stderr=as_json)
     if as_json:
-        click.echo(json.dumps(plan_document(plan, listed), indent=2))
+        say_json(plan_document(plan, listed))
 
 
 def _known(address: str | None, channel: str) -> tuple[MirrorFiles, Experience | None]:

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 import click
 from packaging.utils import canonicalize_name
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from wheelbuilder.build.cache import cache_home
+from wheelbuilder.cli.console import Screen
 from wheelbuilder.inputs.images import Catalogue, default_path
 from wheelbuilder.inputs.lists import RequirementsList, read_list
 from wheelbuilder.plan.draft import draft
@@ -102,7 +102,7 @@ def draw_up(
 
 def bar() -> Progress:
     """Return a progress bar on stderr, shown where that is a terminal."""
-    console = Console(stderr=True)
+    console = Screen(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     # disabled it starts no thread: a bar that nobody sees is not worth its redrawing
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

@@ -7,11 +7,11 @@ import time
 from collections.abc import Sequence
 from types import TracebackType
 
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 from wheelbuilder.build.outcomes import Built, Covered, Failed, Outcome, Step
+from wheelbuilder.cli.console import Screen
 from wheelbuilder.plan.decisions import Build
 
 REFRESH = 4  # a second
@@ -21,7 +21,7 @@ class Progress:
     """A `pipeline.Watch` for people, on stderr. A context manager: the live table ends with it."""
 
     def __init__(self, total: int) -> None:
-        self._console = Console(stderr=True, highlight=False, markup=False)
+        self._console = Screen(stderr=True)
         # By thread: while a build makes a requirement of its own first, its row shows that.
         self._running: dict[int, tuple[Build, Step, float]] = {}
         self._since: dict[str, float] = {}

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from wheelbuilder.cli.options import WIDTH
+from wheelbuilder.cli.console import Screen
+from wheelbuilder.cli.screen import say
 from wheelbuilder.inputs.pins import Quarantined
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.plan.coverage import Coverage, Gap, lines
@@ -24,7 +23,7 @@ def print_proof(covered: Sequence[Coverage], *, err: bool) -> None:
         _print_table(covered, err=err)
         return
     for line in lines(covered):
-        click.echo(line, err=err)
+        say(line, err=err)
 
 
 def proof_document(covered: Sequence[Coverage], unread: Sequence[Quarantined]) -> list[dict[str, Any]]:
@@ -49,9 +48,7 @@ def _gap(gap: Gap) -> dict[str, str]:
 
 
 def _print_table(covered: Sequence[Coverage], *, err: bool) -> None:
-    console = Console(stderr=err, highlight=False, markup=False)
-    if not console.is_terminal:
-        console = Console(stderr=err, highlight=False, markup=False, width=WIDTH)
+    console = Screen(stderr=err)
     rows = _rows(covered)
     if rows:
         console.print(_gaps(rows, covered))

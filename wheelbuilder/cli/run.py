@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -19,6 +18,7 @@ from wheelbuilder.cli.planning import (
 )
 from wheelbuilder.cli.progress import Progress
 from wheelbuilder.cli.proofs import print_proof
+from wheelbuilder.cli.screen import say, say_json
 from wheelbuilder.errors import IntegrityError
 from wheelbuilder.mirror.read import contents, states_cache
 from wheelbuilder.mirror.stores import open_store
@@ -98,7 +98,7 @@ def carry_out(chosen: Chosen, address: str, terms: Terms) -> int:
         rebuilt=terms.rebuilt,
     )
     for line in _intentions(plan):
-        click.echo(line, err=True)
+        say(line, err=True)
     request = Request(
         listed=listed,
         catalogue=catalogue,
@@ -113,7 +113,7 @@ def carry_out(chosen: Chosen, address: str, terms: Terms) -> int:
     with Progress(total=len(plan.builds)) as watch:
         done = run(request, watch)
     if terms.as_json:
-        click.echo(json.dumps(done.document, indent=2))
+        say_json(done.document)
     _tell(done, err=terms.as_json)
     if done.refused:
         raise IntegrityError(*_refusal(done))
@@ -133,20 +133,23 @@ def _intentions(plan: Plan) -> Iterator[str]:
 
 def _tell(done: Run, *, err: bool) -> None:
     for failed in done.failures:
-        click.echo(f"\n{failed.build.pin} {failed.build.target}: {failed.failure}: {failed.summary}", err=err)
+        say(err=err)
+        say(f"{failed.build.pin} {failed.build.target}: {failed.failure}: {failed.summary}", err=err)
         for line in failed.lines:
-            click.echo(f"    {line}", err=err)
+            say(f"    {line}", err=err)
         if failed.hint:
-            click.echo(f"  hint: {failed.hint}", err=err)
+            say(f"  hint: {failed.hint}", err=err)
     if done.key is None:
-        click.echo("Nothing new: nothing was built and nothing was written.", err=err)
+        say("Nothing new: nothing was built and nothing was written.", err=err)
     else:
-        click.echo(f"Run record: {done.key}", err=err)
+        say(f"Run record: {done.key}", err=err)
     for title, items in done.news.groups():
         if items:
-            click.echo("\n".join((f"{title} ({len(items)}):", *(f"  {item}" for item in items))), err=err)
+            say(f"{title} ({len(items)}):", err=err)
+        for item in items:
+            say(f"  {item}", err=err)
     for line in done.document["quarantined"]:
-        click.echo(f"Not proven, because a line cannot be read: {line}", err=err)
+        say(f"Not proven, because a line cannot be read: {line}", err=err)
     print_proof(done.coverage, err=err)
 
 

@@ -11,19 +11,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from wheelbuilder.cli.console import Screen
 from wheelbuilder.inputs.lists import RequirementsList
 from wheelbuilder.inputs.pins import Constraints
 from wheelbuilder.plan.decisions import Build, Postponed, Unavailable
 from wheelbuilder.plan.plans import KINDS, NOT_APPLICABLE, Plan
 
-WIDTH = 160  # columns where the output is no terminal: reasons are not to be cut
-
 
 def print_plan(plan: Plan, branches: Sequence[Constraints], *, to_stderr: bool = False) -> None:
     """Print counts, builds with their reasons, what cannot be had, and lines that could not be read."""
-    console = Console(stderr=to_stderr, highlight=False, markup=False)
-    if not console.is_terminal:
-        console = Console(stderr=to_stderr, highlight=False, markup=False, width=WIDTH)
+    console = Screen(stderr=to_stderr)
     console.print(_counts(plan))
     _print_rows(console, "Would be built", plan.builds)
     _print_rows(console, "Failed lately and not tried", plan.postponed)

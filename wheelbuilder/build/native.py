@@ -15,7 +15,7 @@ SOURCES = frozenset(
 # Folders whose sources are not the project's own product.
 NOT_PRODUCT = frozenset(
     ("test", "tests", "testing", "testdata", "fixtures", "doc", "docs", "example", "examples")
-) | frozenset(("demo", "demos", "sample", "samples", "benchmark", "benchmarks", "contrib"))
+) | frozenset(("demo", "demos", "sample", "samples", "bench", "benchmark", "benchmarks", "contrib"))
 
 
 def native_sources(source: Path, most: int = 5) -> tuple[str, ...]:

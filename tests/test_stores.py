@@ -49,13 +49,18 @@ def test_a_store_that_does_not_exist_is_one_sentence(words: tuple[str, ...], her
     assert list(here.iterdir()) == []
 
 
-def test_a_proof_of_a_store_that_does_not_exist_is_none(here: Path, tmp_path: Path) -> None:
+def test_a_proof_says_that_the_mirror_is_an_empty_one(here: Path, tmp_path: Path) -> None:
+    (here / "empty").mkdir()
     with FileIndex() as index:
         place = Workplace(folder=tmp_path / "place", index=index)
         place.write(["foo===1.0"])
-        for words in (("coverage", place.list_path), ("retire", place.list_path)):
-            ended = command(*words, "--store", "typo")
-            assert (ended.code, ended.error) == (2, f"The store {here}/typo does not exist.")
+        ended = command("retire", place.list_path, "--store", "typo")
+        assert (ended.code, ended.error) == (2, f"The store {here}/typo does not exist.")
+        for name, lacks in (("typo", "does not exist"), ("empty", "has no channel 'test'")):
+            ended = command("coverage", place.list_path, "--store", name, "--json")
+            assert ended.code == 1
+            assert ended.err.splitlines()[0] == f"{here}/{name} {lacks}: it counts as an empty mirror."
+        assert not (here / "typo").exists()
 
 
 @pytest.mark.parametrize("words", [it for it in READING if it[0] not in ("serve", "prune")])

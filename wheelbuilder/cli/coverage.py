@@ -19,7 +19,7 @@ from wheelbuilder.cli.screen import say, say_json
 from wheelbuilder.inputs.pins import Quarantined
 from wheelbuilder.mirror.channels import Reference, resolve
 from wheelbuilder.mirror.read import gap_files, read_head, states_cache
-from wheelbuilder.mirror.stores import open_existing
+from wheelbuilder.mirror.stores import lacking, open_store
 from wheelbuilder.plan.coverage import Coverage, coverage, quarantined
 from wheelbuilder.report.memory import Memory
 
@@ -49,8 +49,10 @@ def proof(
 ) -> tuple[tuple[Coverage, ...], tuple[Quarantined, ...]]:
     """Return a list's coverage by a commit (None: of the list's channel), and the lines nobody can read."""
     catalogue, listed = read_inputs(chosen)
-    store = open_existing(address)
+    store = open_store(address)
     commit = resolve(store, reference) if reference else read_head(store, listed.channel).commit
+    if not commit.number:
+        say(f"{store.address} {lacking(store, listed.channel)}: it counts as an empty mirror.", err=True)
     mirror = gap_files(store, commit, cache=states_cache())
     known = Memory(store, listed.channel).experience
     plan = draw_up(chosen, catalogue, listed, upstream_index(chosen, listed), mirror, experience=known)

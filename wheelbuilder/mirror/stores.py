@@ -27,6 +27,12 @@ def open_store(address: str) -> Store:
     return DirectoryStore(Path(address))
 
 
+def lacking(store: Store, channel: str) -> str:
+    """Say in words what a store lacks that has nothing of a channel: the channel, or all of it."""
+    exists = not isinstance(store, DirectoryStore) or store.path.exists()
+    return f"has no channel {channel!r}" if exists else "does not exist"
+
+
 def open_existing(address: str) -> Store:
     """Open a store to read what somebody published: a directory has to be there.
 

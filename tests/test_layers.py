@@ -22,6 +22,8 @@ PURE = (
         "plan.plans",
         "plan.reasons",
         "plan.coverage",
+        "plan.closure",
+        "plan.dependencies",
         "plan.experience",
         "plan.past",
         "plan.recall",

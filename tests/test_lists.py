@@ -8,6 +8,7 @@ from samples import ARM, X86, pin
 from simple_index import Answer, SimpleIndex
 
 from wheelbuilder.errors import ConfigurationError, UnreachableError
+from wheelbuilder.inputs.branches import Mode
 from wheelbuilder.inputs.images import Catalogue, default_path
 from wheelbuilder.inputs.lists import RequirementsList, read_list
 
@@ -77,13 +78,74 @@ def test_a_branch_from_a_url(tmp_path: Path, catalogue: Catalogue) -> None:
             read(tmp_path, catalogue, f'branches.main = "{server.url}none/"\n')
 
 
+def test_a_copy_that_is_kept_is_read_and_the_url_is_not_asked(tmp_path: Path, catalogue: Catalogue) -> None:
+    text = """
+[branches]
+"stable/one" = "{url}one/"
+two = {{ url = "{url}two/", path = "copies/two.txt" }}
+"""
+    with SimpleIndex() as server:
+        for name in ("one", "two"):
+            server.serve(name, Answer(body=f"{name}===1\n".encode(), content_type="text/plain"))
+        first = read(tmp_path, catalogue, text.format(url=server.url))
+        assert [pin.origin.file for branch in first.branches for pin in branch.pins] == [
+            f"{server.url}one/",
+            f"{server.url}two/",
+        ]
+        for copy in ("small/stable-one.txt", "copies/two.txt"):
+            (tmp_path / copy).parent.mkdir()
+            (tmp_path / copy).write_text("kept===1\n")
+        second = read(tmp_path, catalogue, text.format(url=server.url))
+        assert [str(pin) for branch in second.branches for pin in branch.pins] == ["kept===1"] * 2
+        assert second.branches[0].file == str(tmp_path / "small/stable-one.txt")
+        assert len(server.requests) == 2
+
+
+def test_requirement_files_of_a_closure(tmp_path: Path, catalogue: Catalogue) -> None:
+    (tmp_path / "app.txt").write_text("-r more.txt\nsix>=1\n-e .\n")
+    (tmp_path / "more.txt").write_text("pyyaml\n")
+    with SimpleIndex() as server:
+        server.serve("far", Answer(body=b"six\n", content_type="text/plain"))
+        files = f'["app.txt", "{server.url}far/"]'
+        text = f'mode = "closure"\nbranches.main = {{ path = "pins.txt", requirements = {files} }}\n'
+        listed = read(tmp_path, catalogue, text)
+    assert listed.mode is Mode.CLOSURE
+    assert [str(demand) for demand in listed.demands["main"].wanted] == [
+        f"{tmp_path}/more.txt:1: 'pyyaml'",
+        f"{tmp_path}/app.txt:2: 'six>=1'",
+        f"{server.url}far/:1: 'six'",
+    ]
+    assert [bad.words for bad in listed.demands["main"].refused] == ["-e ."]
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
         ("", "'branches' names no constraints file"),
         ('branches.main = "none.txt"', r"branches\.main: 'path' = .*none\.txt cannot be read: No such file"),
         ("branches.main = 3", "branches: 'main' must be a path, a URL or a table"),
-        ('branches.main = { path = "pins.txt", url = "x" }', "either a 'path' or a 'url'"),
+        (
+            'branches.main = { path = "pins.txt", url = "x" }',
+            r"branches\.main: 'url' = 'x' is not an address",
+        ),
+        (
+            (
+                'branches.a = { url = "https://example.org/a", path = "x" }\n'
+                'branches.b = { url = "https://example.org/b", path = "x" }'
+            ),
+            "branches.b: 'path' = .*/x would be the copy of two URLs",
+        ),
+        (
+            'branches.main = { path = "pins.txt", requirements = ["none.txt"] }\nmode = "closure"',
+            r"branches\.main\.requirements\.0: 'path' = .*none\.txt cannot be read: No such file",
+        ),
+        (
+            'branches.main = { path = "pins.txt", requirements = ["none.txt"] }',
+            "'mode' is 'pins', and the branch main names requirements",
+        ),
+        ('mode = "closure"\nbranches.main = "pins.txt"', "'mode' is 'closure', and the branch main names no"),
+        ('mode = "all"\nbranches.main = "pins.txt"', "'mode' = 'all' must be one of pins, closure"),
+        ("branches.main = {}", r"branches\.main: a file has a 'path', a 'url', or both"),
         ('branches.main = { paht = "pins.txt" }', "the key 'paht' is not known"),
         ('branches.main = "pins.txt"\nchannel = "Big One"', "'channel' = 'Big One' must be lower-case"),
         ('branches.main = "pins.txt"\nchanel = "x"', "the key 'chanel' is not known"),

@@ -208,7 +208,7 @@ def _conclude(request: Request, ledger: _Ledger, started: datetime, seconds: flo
         refused=_rows(ledger.refused),
         unlisted=_rows(ledger.unlisted),
         coverage=proof,
-        quarantined=[str(line) for line in quarantined(request.listed.branches, request.listed.only)],
+        quarantined=[str(line) for line in quarantined(request.listed.branches, request.listed.projects)],
     )
     if ledger.changed:
         _remember(request, ledger.run)

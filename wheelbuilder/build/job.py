@@ -277,11 +277,9 @@ class _Job:
         build, site = self.build, self.site
         needed = applicable(facts.requires_dist, build.target)
         try:
-            resolver, beside = (
-                site.resolver(build.target, for_trial=True),
-                site.beside(build.pin, build.target),
-            )
-            files, partial = resolver.resolve(needed, constraints=beside), False
+            resolver = site.resolver(build.target, for_trial=True)
+            files = resolver.resolve(needed, constraints=site.beside(build.pin, build.target))
+            partial = False
         except NoWheelError:
             files, partial = (), True
         trial.run(

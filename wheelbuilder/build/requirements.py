@@ -97,7 +97,7 @@ class Resolver:
         self, options: tuple[str, ...], wanted: tuple[str, ...], constraints: Path
     ) -> tuple[IndexFile, ...]:
         argv = (
-            *(str(Path(sys.executable).parent / "uv"), "pip", "compile", "-"),
+            *(uv(), "pip", "compile", "-"),
             *("--no-config", "--quiet", "--no-header", "--format", "pylock.toml"),
             *("--only-binary", ":all:", "--no-python-downloads", "--python", sys.executable),
             *("--python-version", self.target.full_version, *options),
@@ -106,9 +106,9 @@ class Resolver:
         )
         done = process.run(argv, stdin="\n".join(wanted).encode(), network=True, timeout=TIME_LIMIT)
         if done.exit_code == UV_NO_SOLUTION:
-            raise NoWheelError(_sentence(done.stderr))
+            raise NoWheelError(sentence(done.stderr))
         if not done.ok:
-            raise StepFailedError(FailureClass.REQUIREMENTS, f"uv cannot resolve: {_sentence(done.stderr)}")
+            raise StepFailedError(FailureClass.REQUIREMENTS, f"uv cannot resolve: {sentence(done.stderr)}")
         packages = tomllib.loads(done.stdout).get("packages", [])
         return tuple(self._chosen(package) for package in packages)
 
@@ -143,8 +143,13 @@ class Resolver:
         )
         done = process.run(argv, env={"PIP_CONFIG_FILE": "/dev/null"}, network=True, timeout=TIME_LIMIT)
         if not done.ok:
-            raise NoWheelError(_sentence(done.stderr))
+            raise NoWheelError(sentence(done.stderr))
         return tuple(_from_report(row) for row in json.loads(done.stdout)["install"])
+
+
+def uv() -> str:
+    """Return the path of the uv that belongs to this installation."""
+    return str(Path(sys.executable).parent / "uv")
 
 
 def applicable(requirements: Iterable[str], target: Target) -> tuple[str, ...]:
@@ -242,7 +247,8 @@ def _last(url: str) -> str:
     return unquote(urlsplit(url).path.rpartition("/")[2])
 
 
-def _sentence(stderr: str) -> str:
+def sentence(stderr: str) -> str:
+    """Return what a resolver complains of, in its own words and on one line."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     told = [
         line for line in lines if not line.startswith(("warning:", "hint:", "error: No solution", "WARNING"))

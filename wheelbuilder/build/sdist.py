@@ -13,7 +13,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
@@ -31,6 +31,7 @@ CONNECT_AND_READ = (15.0, 120.0)  # seconds
 ATTEMPTS = 4  # for bodies that break off, which the session's own retries do not see
 MOST_BYTES = 4 << 30  # what an sdist may hold when unpacked
 MOST_MEMBERS = 200_000
+MOST_TEXT = 16 << 20  # bytes of one file that describes the sdist
 MOST_EXTENDED = 16 << 10  # bytes a member; tarfile's search in them is quadratic before Python 3.11.10
 HEADERS_PER_MEMBER = 4
 MOST_SECONDS = 1 << 40
@@ -159,6 +160,37 @@ def newest_time(archive: Path) -> int:
         else:
             times = [int(member.mtime) for _, member in _members(archive)]
     return min(max([*times, EARLIEST]), LATEST)
+
+
+def texts(archive: Path, wanted: Callable[[str], bool]) -> dict[str, bytes]:
+    """Return what an sdist holds at the paths below its top folder that are wanted; writes nothing.
+
+    Links are passed over. Raises StepFailedError UNPACK for what cannot be read.
+    """
+    with _refused_as_unpack(archive):
+        if archive.name.endswith(".zip"):
+            with zipfile.ZipFile(archive) as opened:
+                return {
+                    path: _text(opened.open(info), info.file_size)
+                    for info in opened.infolist()
+                    if wanted(path := _below_top(info.filename))
+                }
+        return {
+            path: _text(tar.extractfile(member), member.size)
+            for tar, member in _members(archive)
+            if member.isfile() and wanted(path := _below_top(member.name))
+        }
+
+
+def _below_top(name: str) -> str:
+    return name.removeprefix("./").partition("/")[2]
+
+
+def _text(source: IO[bytes] | None, size: int) -> bytes:
+    if source is None or size > MOST_TEXT:
+        raise ValueError(f"a file that describes it has {size} bytes")
+    with source:
+        return source.read(MOST_TEXT)
 
 
 def _zip_seconds(info: zipfile.ZipInfo) -> int:

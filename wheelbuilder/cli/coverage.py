@@ -13,6 +13,7 @@ from wheelbuilder.cli.planning import (
     planning_options,
     read_inputs,
     upstream_index,
+    with_closures,
 )
 from wheelbuilder.cli.proofs import print_proof, proof_document
 from wheelbuilder.cli.screen import say, say_json
@@ -55,7 +56,9 @@ def proof(
         say(f"{store.address} {lacking(store, listed.channel)}: it counts as an empty mirror.", err=True)
     mirror = gap_files(store, commit, cache=states_cache())
     known = Memory(store, listed.channel).experience
-    plan = draw_up(chosen, catalogue, listed, upstream_index(chosen, listed), mirror, experience=known)
-    only = frozenset(map(canonicalize_name, chosen.pins)) or listed.only
+    index = upstream_index(chosen, listed)
+    listed = with_closures(listed, catalogue, index)
+    plan = draw_up(chosen, catalogue, listed, index, mirror, experience=known)
+    only = frozenset(map(canonicalize_name, chosen.pins)) or listed.projects
     branches = [branch.branch for branch in listed.branches]
     return coverage(plan, mirror, branches), quarantined(listed.branches, only)

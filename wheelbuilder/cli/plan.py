@@ -13,6 +13,7 @@ from wheelbuilder.cli.planning import (
     read_inputs,
     retry_option,
     upstream_index,
+    with_closures,
 )
 from wheelbuilder.cli.screen import say_json
 from wheelbuilder.cli.tables import plan_document, print_plan
@@ -34,9 +35,11 @@ def command(store: str | None, as_json: bool, **options: Any) -> None:
     """Say what would be built for LIST, and why; change nothing."""
     chosen = Chosen(**options)
     catalogue, listed = read_inputs(chosen)
+    index = upstream_index(chosen, listed)
+    listed = with_closures(listed, catalogue, index)
     mirror, experience = _known(store, listed.channel)
-    plan = draw_up(chosen, catalogue, listed, upstream_index(chosen, listed), mirror, experience=experience)
-    print_plan(plan, listed.branches, to_stderr=as_json)
+    plan = draw_up(chosen, catalogue, listed, index, mirror, experience=experience)
+    print_plan(plan, listed, to_stderr=as_json)
     if as_json:
         say_json(plan_document(plan, listed))
 

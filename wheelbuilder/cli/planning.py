@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from wheelbuilder.build.cache import cache_home
 from wheelbuilder.cli.console import Screen
+from wheelbuilder.inputs.branches import Mode
 from wheelbuilder.inputs.images import Catalogue, default_path
 from wheelbuilder.inputs.lists import RequirementsList, read_list
 from wheelbuilder.plan.draft import draft
@@ -62,6 +63,19 @@ def read_inputs(chosen: Chosen) -> tuple[Catalogue, RequirementsList]:
     """Read the image table and the list with its branches and recipes."""
     catalogue = Catalogue.read(chosen.images or default_path())
     return catalogue, read_list(chosen.list_path, catalogue, strict=chosen.strict)
+
+
+def with_closures(listed: RequirementsList, catalogue: Catalogue, index: UpstreamIndex) -> RequirementsList:
+    """Return a list with its closures resolved, if it is in that mode."""
+    if listed.mode is Mode.PINS:
+        return listed
+    # Imported where they are needed: what reads wheels and sdists costs every plan a twentieth of a second.
+    from wheelbuilder.build.closures import resolved
+    from wheelbuilder.build.library import Library
+
+    with bar() as shown:
+        shown.add_task("resolving requirements", total=None)
+        return resolved(listed, catalogue, Library(index=index, cache=cache_home()))
 
 
 def upstream_index(chosen: Chosen, listed: RequirementsList) -> UpstreamIndex:

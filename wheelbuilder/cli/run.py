@@ -15,6 +15,7 @@ from wheelbuilder.cli.planning import (
     read_inputs,
     retry_option,
     upstream_index,
+    with_closures,
 )
 from wheelbuilder.cli.progress import Progress
 from wheelbuilder.cli.proofs import print_proof
@@ -87,6 +88,7 @@ def carry_out(chosen: Chosen, address: str, terms: Terms) -> int:
     catalogue, listed = read_inputs(chosen)
     store = open_store(address)
     index = upstream_index(chosen, listed)
+    listed = with_closures(listed, catalogue, index)
     memory = Memory(store, listed.channel)
     plan = draw_up(
         chosen,

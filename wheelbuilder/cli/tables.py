@@ -13,21 +13,20 @@ from rich.text import Text
 
 from wheelbuilder.cli.console import Screen
 from wheelbuilder.inputs.lists import RequirementsList
-from wheelbuilder.inputs.pins import Constraints
 from wheelbuilder.plan.decisions import Build, Postponed, Unavailable
 from wheelbuilder.plan.plans import KINDS, NOT_APPLICABLE, Plan
 
 
-def print_plan(plan: Plan, branches: Sequence[Constraints], *, to_stderr: bool = False) -> None:
+def print_plan(plan: Plan, listed: RequirementsList, *, to_stderr: bool = False) -> None:
     """Print counts, builds with their reasons, what cannot be had, and lines that could not be read."""
     console = Screen(stderr=to_stderr)
     console.print(_counts(plan))
     _print_rows(console, "Would be built", plan.builds)
     _print_rows(console, "Failed lately and not tried", plan.postponed)
     _print_rows(console, "Cannot be had", plan.unavailable)
-    quarantined = [str(line) for branch in branches for line in branch.quarantined]
+    quarantined = [str(line) for branch in listed.branches for line in branch.quarantined]
     _print_lines(console, "Lines that cannot be read (they pin nothing)", quarantined)
-    _print_lines(console, "Warnings", [warning for branch in branches for warning in branch.warnings])
+    _print_lines(console, "Warnings", listed.warnings)
     if not plan.builds:
         console.print("Nothing would be built.")
 
@@ -42,7 +41,7 @@ def plan_document(plan: Plan, listed: RequirementsList) -> dict[str, Any]:
         "decisions": [_decision(decision) for decision in plan.decisions],
         "not_applicable": {str(target): list(gaps) for target, gaps in plan.gaps.items()},
         "quarantined": [asdict(line) for branch in listed.branches for line in branch.quarantined],
-        "warnings": [warning for branch in listed.branches for warning in branch.warnings],
+        "warnings": list(listed.warnings),
     }
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from packaging.utils import NormalizedName, canonicalize_name
 
 from wheelbuilder.errors import ConfigurationError
-from wheelbuilder.inputs.http import fetch_text, is_address, shown
+from wheelbuilder.inputs.branches import Branch, Mode, branches
+from wheelbuilder.inputs.demands import Demands, parse_demands
+from wheelbuilder.inputs.http import fetch_text, is_address
 from wheelbuilder.inputs.images import Catalogue
 from wheelbuilder.inputs.pins import Constraints, parse_constraints
 from wheelbuilder.inputs.recipes import Recipes, limits, requirements
+from wheelbuilder.inputs.sources import Fetch, Source, read_place
 from wheelbuilder.inputs.tables import Table, read_toml
 from wheelbuilder.inputs.targets import Target
 
@@ -25,9 +28,11 @@ CHANNEL = re.compile(r"[a-z0-9][a-z0-9._-]*")  # it becomes a folder of the stor
 class RequirementsList:
     """What a list says, with its branches read.
 
-    only: the projects to which the list restricts its branches; None for all of them.
-    build_constraints: requirement strings that bound what builds may use.
-    upstream: the root of the index whose wheels need not be built.
+    build_constraints: requirement strings that bound what builds may use. upstream: the root of the
+    index whose wheels need not be built. only: the projects to which the list restricts its branches;
+    None for all of them. demands: of each branch in closure mode. reached: by branch and target, the
+    projects of the closures once they are resolved; None before that and in pins mode. doubts: of
+    which pins it is not certain what they require.
     """
 
     name: str
@@ -38,10 +43,30 @@ class RequirementsList:
     recipes: Recipes
     upstream: str
     only: frozenset[NormalizedName] | None = None
+    mode: Mode = Mode.PINS
+    sources: tuple[Branch, ...] = ()
+    demands: Mapping[str, Demands] = field(default_factory=dict)
+    reached: Mapping[tuple[str, Target], frozenset[NormalizedName]] | None = None
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def projects(self) -> frozenset[NormalizedName] | None:
+        """The projects that the list may want; None for every one that a branch pins."""
+        if self.reached is None:
+            return self.only
+        reached = frozenset[NormalizedName]().union(*self.reached.values())
+        return reached if self.only is None else reached & self.only
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Oddities that do no harm, and what is not certain."""
+        pinned = (warning for branch in self.branches for warning in branch.warnings)
+        asked = (warning for demands in self.demands.values() for warning in demands.warnings)
+        return (*pinned, *asked, *self.doubts)
 
 
 def read_list(
-    path: Path, catalogue: Catalogue, *, strict: bool = False, fetch: Callable[[str], str] = fetch_text
+    path: Path, catalogue: Catalogue, *, strict: bool = False, fetch: Fetch = fetch_text
 ) -> RequirementsList:
     """Read a list and its branches; paths in it are relative to its own folder.
 
@@ -49,18 +74,22 @@ def read_list(
     Raises ConfigurationError naming file and key, and UnreachableError for a URL.
     """
     table = read_toml(path)
-    folder = path.parent
     name = table.get("name", str, path.stem)
     only = table.strings("pins", ())
+    mode, sources = _mode(table), branches(table, path)
+    _refuse_other_mode(table, mode, sources)
     read = RequirementsList(
         name=name,
         channel=_channel(table, name),
         targets=_targets(table, catalogue),
-        branches=tuple(_branch(*branch, folder, strict, fetch) for branch in _branches(table)),
-        build_constraints=_build_constraints(table, folder),
-        recipes=_recipes(table, folder),
+        branches=tuple(_constraints(branch, strict, fetch) for branch in sources),
+        build_constraints=_build_constraints(table, path.parent),
+        recipes=_recipes(table, path.parent),
         upstream=_upstream(table),
         only=frozenset(map(canonicalize_name, only)) or None,
+        mode=mode,
+        sources=sources,
+        demands={branch.name: _demands(branch, fetch) for branch in sources if branch.requirements},
     )
     table.done()
     _refuse_unknown(table, read)
@@ -73,6 +102,13 @@ def default_upstream() -> str:
     from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
     return PYPI_SIMPLE_ENDPOINT
+
+
+def _mode(table: Table) -> Mode:
+    text = table.get("mode", str, Mode.PINS)
+    if text not in tuple(Mode):
+        raise table.error("mode", f"= {text!r} must be one of {', '.join(Mode)}")
+    return Mode(text)
 
 
 def _channel(table: Table, name: str) -> str:
@@ -101,36 +137,20 @@ def _targets(table: Table, catalogue: Catalogue) -> tuple[Target, ...]:
         raise ConfigurationError(f"{table.where}: 'targets': {error.message}", error.hint) from None
 
 
-def _branches(table: Table) -> list[tuple[str, Table]]:
-    """Return a table of settings for each branch; a plain string is its path or URL."""
-    below = table.table("branches")
-    if not below.values:
-        raise table.error("branches", "names no constraints file", 'Write branches.main = "constraints.txt".')
-    return [(name, _branch_settings(below, name, value)) for name, value in below.values.items()]
+def _constraints(branch: Branch, strict: bool, fetch: Fetch) -> Constraints:
+    text = branch.constraints.read(fetch)
+    place = branch.constraints.place
+    return parse_constraints(text, branch.name, file=place, strict=strict, allow_empty=branch.allow_empty)
 
 
-def _branch_settings(below: Table, name: str, value: object) -> Table:
-    where = f"{below.where}.{name}"
-    if isinstance(value, str):
-        return Table({"url" if is_address(value) else "path": value}, where)
-    if not isinstance(value, dict):
-        raise below.error(name, f"must be a path, a URL or a table, not {value!r}")
-    return Table(value, where)
-
-
-def _branch(
-    name: str, settings: Table, folder: Path, strict: bool, fetch: Callable[[str], str]
-) -> Constraints:
-    path, url = settings.optional("path", str), settings.optional("url", str)
-    allow_empty = settings.get("allow-empty", bool, False)
-    settings.done()
-    if (path is None) == (url is None):
-        raise ConfigurationError(f"{settings.where}: a branch has either a 'path' or a 'url'.")
-    if url is not None:
-        text, file = fetch(url), shown(url)
-    else:
-        text, file = _read_text(settings, "path", folder / str(path)), str(folder / str(path))
-    return parse_constraints(text, name, file=file, strict=strict, allow_empty=allow_empty)
+def _demands(branch: Branch, fetch: Fetch) -> Demands:
+    demands = Demands()
+    for source in branch.requirements:
+        text = source.read(fetch)
+        demands += parse_demands(
+            text, branch.name, place=source.place, base=source.base, read=partial(read_place, fetch=fetch)
+        )
+    return demands
 
 
 def _build_constraints(table: Table, folder: Path) -> tuple[str, ...]:
@@ -138,9 +158,9 @@ def _build_constraints(table: Table, folder: Path) -> tuple[str, ...]:
     file = table.optional("build-constraints-file", str)
     if file is None:
         return inline
-    text = _read_text(table, "build-constraints-file", folder / file)
-    lines = [line.partition("#")[0].strip() for line in text.splitlines()]
-    below = Table({"lines": [line for line in lines if line]}, str(folder / file))
+    source = Source(key=f"{table.where}: 'build-constraints-file'", path=folder / file)
+    lines = [line.partition("#")[0].strip() for line in source.read(fetch_text).splitlines()]
+    below = Table({"lines": [line for line in lines if line]}, source.place)
     return (*inline, *requirements(below, "lines"))
 
 
@@ -159,9 +179,12 @@ def _refuse_unknown(table: Table, read: RequirementsList) -> None:
         raise table.error("pins", f"names {', '.join(missing)}, which no branch pins")
 
 
-def _read_text(table: Table, key: str, path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason: Any = getattr(error, "strerror", None) or error
-        raise table.error(key, f"= {path} cannot be read: {reason}", "Check the path.") from None
+def _refuse_other_mode(table: Table, mode: Mode, sources: tuple[Branch, ...]) -> None:
+    for branch in sources:
+        if bool(branch.requirements) != (mode is Mode.CLOSURE):
+            needed = "names no requirements" if mode is Mode.CLOSURE else "names requirements"
+            raise table.error(
+                "mode",
+                f"is {str(mode)!r}, and the branch {branch.name} {needed}",
+                "A closure starts from `requirements` of each branch; the mode 'pins' wants every pin.",
+            )

@@ -171,7 +171,7 @@ def _requirement(text: str) -> Requirement:
         requirement = Requirement(text)
     except InvalidRequirement as error:
         raise _UnreadableError(f"is not a requirement (PEP 508): {_first_sentence(error)}") from None
-    if requirement.marker and not _can_be_evaluated(requirement.marker):
+    if requirement.marker and not can_be_evaluated(requirement.marker):
         raise _UnreadableError("has a marker that compares what cannot be compared")
     if requirement.url:
         raise _UnreadableError("names a URL, where a pin names a version")
@@ -180,7 +180,8 @@ def _requirement(text: str) -> Requirement:
     return requirement
 
 
-def _can_be_evaluated(marker: Marker) -> bool:
+def can_be_evaluated(marker: Marker) -> bool:
+    """Say whether a marker compares what can be compared; one that cannot stops installers."""
     try:
         marker.evaluate(SOME_TARGET.marker_environment())
     except (UndefinedComparison, UndefinedEnvironmentName):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -37,18 +37,23 @@ class Wanted:
 
 
 def pins_for(
-    branches: Sequence[Constraints], target: Target, only: frozenset[NormalizedName] | None = None
+    branches: Sequence[Constraints],
+    target: Target,
+    only: frozenset[NormalizedName] | None = None,
+    reached: Mapping[str, frozenset[NormalizedName]] | None = None,
 ) -> Wanted:
     """Return the pins whose markers hold on a target, sorted by name and version.
 
     A version that several branches want, spelt alike, is one pin, with all their names. Versions may
-    differ between branches, but not within one. only: projects to restrict the answer to.
+    differ between branches, but not within one. only: projects to restrict the answer to. reached:
+    those of each branch's closure on the target, in the same sense.
     """
     united: United = {}
     conflicts: list[Conflict] = []
     gaps: list[NormalizedName] = []
     for branch in branches:
-        for name, pins in _by_project(branch.pins, only).items():
+        chosen = only if reached is None else _both(only, reached[branch.branch])
+        for name, pins in _by_project(branch.pins, chosen).items():
             applicable = tuple(pin for pin in pins if applies(pin, target))
             if _contradict(applicable):
                 conflicts.append(Conflict(pins=applicable))
@@ -68,7 +73,18 @@ def pins_for(
 
 def applies(pin: Pin, target: Target) -> bool:
     """Say whether a pin's marker (PEP 508) holds on the target, whatever the host is."""
-    return pin.marker is None or _holds(pin.marker, target.full_version, target)
+    return pin.marker is None or holds(pin.marker, target)
+
+
+def holds(marker: str, target: Target, extra: str = "") -> bool:
+    """Say whether a marker (PEP 508) holds on the target, with an extra that was asked for."""
+    return _evaluated(marker, target.full_version, target, extra)
+
+
+def _both(
+    only: frozenset[NormalizedName] | None, reached: frozenset[NormalizedName]
+) -> frozenset[NormalizedName]:
+    return reached if only is None else only & reached
 
 
 def _by_project(
@@ -98,8 +114,8 @@ def _sorted(pins: Iterable[Pin]) -> tuple[Pin, ...]:
     return tuple(sorted(pins, key=lambda pin: (pin.name, pin.version)))
 
 
-@lru_cache(maxsize=4096)
-def _holds(marker: str, full_version: str, target: Target) -> bool:
+@lru_cache(maxsize=16384)
+def _evaluated(marker: str, full_version: str, target: Target, extra: str) -> bool:
     # full_version is no part of a target's identity, but of the answer
-    environment = target.marker_environment() | {"python_full_version": full_version}
+    environment = target.marker_environment() | {"python_full_version": full_version, "extra": extra}
     return Marker(marker).evaluate(environment)

@@ -9,6 +9,7 @@ from functools import partial
 from packaging.utils import NormalizedName
 
 from wheelbuilder.errors import ConfigurationError
+from wheelbuilder.inputs.branches import Mode
 from wheelbuilder.inputs.images import Catalogue
 from wheelbuilder.inputs.lists import RequirementsList
 from wheelbuilder.inputs.targets import Target
@@ -57,10 +58,23 @@ def draft(
 def wanted_by(
     listed: RequirementsList, *, targets: Sequence[str] = (), projects: Collection[NormalizedName] = ()
 ) -> tuple[Wanted, ...]:
-    """Return the pins of a list for each of its targets, or for those chosen by name."""
+    """Return the pins of a list for each of its targets, or for those chosen by name.
+
+    A list in closure mode has its closures resolved.
+    """
     only = frozenset(projects) or listed.only
     _refuse_unknown(listed, frozenset(projects))
-    return tuple(pins_for(listed.branches, target, only) for target in _chosen(listed, targets))
+    return tuple(
+        pins_for(listed.branches, target, only, _reached(listed, target))
+        for target in _chosen(listed, targets)
+    )
+
+
+def _reached(listed: RequirementsList, target: Target) -> dict[str, frozenset[NormalizedName]] | None:
+    if listed.mode is Mode.PINS:
+        return None
+    assert listed.reached is not None  # planning a closure begins with resolving it
+    return {branch.branch: listed.reached[branch.branch, target] for branch in listed.branches}
 
 
 def _chosen(listed: RequirementsList, names: Sequence[str]) -> tuple[Target, ...]:
@@ -75,10 +89,11 @@ def _chosen(listed: RequirementsList, names: Sequence[str]) -> tuple[Target, ...
 
 def _refuse_unknown(listed: RequirementsList, projects: frozenset[NormalizedName]) -> None:
     known = {pin.name for branch in listed.branches for pin in branch.pins}
-    if listed.only is not None:
-        known &= listed.only
+    if listed.projects is not None:
+        known &= listed.projects
     unknown = sorted(projects - known)
     if unknown:
+        verb = "pin" if listed.mode is Mode.PINS else "need"
         raise ConfigurationError(
-            f"The list {listed.name} does not pin {', '.join(unknown)}.", "Check the spelling of --pin."
+            f"The list {listed.name} does not {verb} {', '.join(unknown)}.", "Check the spelling of --pin."
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ CONNECTIONS = 16  # requests at a time
 ACCEPT = f"{JSON}, {HTML_V1};q=0.5, {HTML};q=0.01"  # PEP 691, "Version + Format Selection"
 COLLECT_AFTER = 50_000  # new objects between two searches for reference cycles
 CHUNK = 1 << 20  # bytes at a time: small chunks cost more than the reading
+FRESH = 60.0  # seconds for which a page is not asked about again: a closure and its plan read the same ones
 BODY_ATTEMPTS = 3  # for pages whose body breaks off, which the session's own retries do not see
 
 Progress = Callable[[int, int], None]  # pages read so far, pages in all
@@ -39,6 +41,7 @@ class UpstreamIndex:
         self.url = url.rstrip("/") + "/"
         self._session = bound(session(connections=CONNECTIONS, back_off=back_off), self.url)
         self._cache = PageCache(cache) if cache else None
+        self._current: dict[str, float] = {}  # when the index said so of a page that is kept
 
     def files(
         self,
@@ -93,10 +96,13 @@ class UpstreamIndex:
 
     def _read(self, url: str) -> Page | None:
         kept = self._cache.get(url) if self._cache else None
+        if kept and time.monotonic() - self._current.get(url, -FRESH) < FRESH:
+            return kept.page
         headers = {"Accept": ACCEPT} | (kept.conditions if kept else {})
         with self._session.get(url, timeout=TIMEOUT, headers=headers, stream=True) as response:
             body = b"".join(response.iter_content(CHUNK))
             if kept and response.status_code == 304:
+                self._current[url] = time.monotonic()
                 return kept.page
             if response.status_code == 404:
                 return None
@@ -116,6 +122,7 @@ class UpstreamIndex:
         if self._cache and storable and response.status_code == 200:
             etag, last_modified = (response.headers.get(name) for name in ("etag", "last-modified"))
             self._cache.put(url, CachedPage(page=page, etag=etag, last_modified=last_modified))
+            self._current[url] = time.monotonic()
         return page
 
 

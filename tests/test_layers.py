@@ -28,7 +28,7 @@ PURE = (
         "plan.past",
         "plan.recall",
     ),
-    *("build.outcomes", "build.failures", "build.clues", "build.missing"),
+    *("build.outcomes", "build.failures", "build.clues", "build.missing", "build.providers"),
     *("mirror.layout", "mirror.merge", "mirror.negotiate", "mirror.pages", "mirror.states"),
 )
 IMPURE = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from build import BuildBackendException, BuildException, ProjectBuilder
@@ -40,7 +40,6 @@ class Workshop:
     """Where the hooks of one build run, and within which limits.
 
     source and out: folders of this build that the container may write. memory: bytes. timeout: seconds.
-    spent: hears how each container ended.
     """
 
     engine: Engine
@@ -55,11 +54,6 @@ class Workshop:
     pids: int
     cpus: float | None
     allow_network_attempt: bool
-    spent: Callable[[ContainerExit], None]
-
-    def logging_to(self, log: Path) -> Workshop:
-        """Return it with another log."""
-        return replace(self, log=log)
 
 
 def static_requirements(source: Path) -> tuple[str, ...]:
@@ -157,7 +151,6 @@ class _Runner:
             timeout=shop.timeout,
             log=shop.log,
         )
-        shop.spent(done)
         self.attempted_network |= _attempted(call / "network")
         if done.exit_code != 0 or done.timed_out or done.out_of_memory:
             raise _HookFailedError(done)
@@ -227,8 +220,10 @@ def _failure(workshop: Workshop, doing: str, error: Exception) -> StepFailedErro
             "Raise limits.memory of the recipe, or lower limits.jobs.",
             lines,
         )
-    if clue := failures.classify(text):
-        return StepFailedError(clue.failure, f"{doing} failed: {clue.summary}", clue.hint, lines)
+    if found := failures.classify(text):
+        return StepFailedError(
+            found.failure, f"{doing} failed: {found.summary}", found.hint, lines, found.missing
+        )
     said = str(error).strip().splitlines()
     words = f"exit status {done.exit_code}" if done else said[0] if said else type(error).__name__
     return StepFailedError(FailureClass.BACKEND, f"{doing} failed: {words}", lines=lines)

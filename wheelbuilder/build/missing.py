@@ -46,6 +46,7 @@ PROGRAMS = {
     "f95": "gfortran",
     "yacc": "bison",
     "lex": "flex",
+    "PkgConfig": "pkg-config",
     "Cargo": "cargo",
     "Rust compiler": "rustc",
     "rust compiler": "rustc",

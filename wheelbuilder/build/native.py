@@ -46,6 +46,7 @@ def refuse_lost(wheel: Path, sources: tuple[str, ...], log: Path | None) -> None
         (f"{found.hint} " if found else "The log has no complaint: a build requirement may be missing. ")
         + 'If the code is optional, set native = "optional" in the recipe.',
         failures.useful_lines(text) if found else sources,
+        found.missing if found else (),
     )
 
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from packaging.utils import NormalizedName
-
-from wheelbuilder.build import engine_probe, shelf, untrusted
+from wheelbuilder.build import engine_probe, untrusted
 from wheelbuilder.build.cache import cache_home
 from wheelbuilder.build.engine import Engine
 from wheelbuilder.build.owners import is_alive, our_mark
@@ -19,26 +16,26 @@ from wheelbuilder.build.site import Site
 from wheelbuilder.inputs.images import Catalogue
 from wheelbuilder.inputs.recipes import Recipes
 from wheelbuilder.inputs.targets import Target
-from wheelbuilder.plan.decisions import Build
 from wheelbuilder.plan.upstream import UpstreamIndex
 
 UMASK = 0o022
+RESERVED = 1 << 30  # bytes of memory that builds leave to everything else
 
 
 @contextmanager
 def opened(
     *,
     engine: str | None,
+    jobs: int,
     catalogue: Catalogue,
     upstream: UpstreamIndex,
     recipes: Recipes,
     build_constraints: tuple[str, ...],
     constraints: Mapping[tuple[str, Target], tuple[str, ...]],
-    planned: Sequence[Build],
 ) -> Iterator[Site]:
     """Yield the site of a run's builds; containers and folders of drivers that were killed go first.
 
-    engine: its name, or None for the first that works. planned: the builds of the run.
+    engine: its name, or None for the first that works. jobs: builds at a time, which share the memory.
     """
     found = engine_probe.find(engine)
     found.reap()
@@ -52,8 +49,8 @@ def opened(
             scratch=scratch,
             build_constraints=build_constraints,
             constraints=constraints,
+            memory=max(RESERVED, (_memory() - RESERVED) // jobs),
             jobs=os.cpu_count() or 1,
-            planned=_by_project(planned),
         )
 
 
@@ -77,8 +74,7 @@ def fixed_umask() -> Iterator[None]:
 
 
 def sweep() -> None:
-    """Remove the folders of drivers that were killed, and what nobody has used for long."""
-    shelf.sweep(cache_home())
+    """Remove the folders of drivers that were killed."""
     untrusted.remove(*(folder for folder in _folders().glob("*") if not is_alive(folder.name)))
 
 
@@ -102,8 +98,5 @@ def _folders() -> Path:
     return cache_home() / "scratch"
 
 
-def _by_project(builds: Iterable[Build]) -> dict[tuple[NormalizedName, Target], tuple[Build, ...]]:
-    found: defaultdict[tuple[NormalizedName, Target], list[Build]] = defaultdict(list)
-    for build in builds:
-        found[build.pin.name, build.target].append(build)
-    return {wanted: tuple(those) for wanted, those in found.items()}
+def _memory() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import getpass
 from datetime import UTC, datetime
-from typing import Any
 
 import click
 
-from wheelbuilder.inputs.quantities import seconds
 from wheelbuilder.mirror.advance import Author
 from wheelbuilder.mirror.layout import DEFAULT_CHANNEL
 
@@ -18,19 +16,6 @@ store_option = click.option(
 channel_option = click.option("--channel", default=DEFAULT_CHANNEL, show_default=True, help="The channel.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-
-
-class Duration(click.ParamType[float]):
-    """A duration such as 90s, 20m or 3h, in seconds."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Read it."""
-        try:
-            return value if isinstance(value, float) else seconds(value)
-        except ValueError as error:
-            self.fail(f"{value!r} is no duration: {error}", param, ctx)
 
 
 def author(note: str) -> Author:

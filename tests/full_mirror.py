@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,9 +19,11 @@ from wheelbuilder.inputs.recipes import Recipe
 from wheelbuilder.mirror import snapshots
 from wheelbuilder.mirror.advance import Author
 from wheelbuilder.mirror.channels import Reference, promote
+from wheelbuilder.mirror.layout import head_key
 from wheelbuilder.mirror.merge import Merged
 from wheelbuilder.mirror.publish import Change, amend, publish
 from wheelbuilder.mirror.read import read_head
+from wheelbuilder.mirror.settle import write
 from wheelbuilder.mirror.states import ProjectState
 from wheelbuilder.mirror.store import Store
 from wheelbuilder.mirror.wheels import read_wheel
@@ -43,6 +46,14 @@ def fill(store: Store, folder: Path, projects: Sequence[str]) -> None:
     snapshots.take(store, "stable", read_head(store, "stable").commit, now=NOW)
     first = canonicalize_name(projects[0])
     amend(store, "stable", {first: _without_upstream}, run="", now=NOW)
+    for channel in ("candidate", "stable"):
+        rested(store, channel)
+
+
+def rested(store: Store, channel: str) -> None:
+    """Have a head say what it says of a channel where nothing has changed for long."""
+    head = replace(read_head(store, channel), trail={})
+    assert write(store, head_key(channel), head.to_bytes())
 
 
 def _run(store: Store, folder: Path, run: str, names: Sequence[str]) -> None:

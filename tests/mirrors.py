@@ -78,6 +78,10 @@ class Interfering:
     def address(self) -> str:
         return self.store.address
 
+    @property
+    def arbitrates(self) -> bool:
+        return self.store.arbitrates
+
     def get(self, key: str) -> Object | None:
         now = self._enter("get", key)
         found = self.store.get(key)

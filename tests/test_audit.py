@@ -17,8 +17,8 @@ from wheelbuilder.cli.audit import command
 from wheelbuilder.errors import ConfigurationError
 from wheelbuilder.mirror import audit_files
 from wheelbuilder.mirror.audit import Finding, Kind, Severity, audit, is_clean
-from wheelbuilder.mirror.commits import head_bytes
 from wheelbuilder.mirror.directory import DirectoryStore
+from wheelbuilder.mirror.heads import Head
 from wheelbuilder.mirror.layout import snapshots_key
 from wheelbuilder.mirror.merge import Merged
 from wheelbuilder.mirror.prune import prune
@@ -149,7 +149,7 @@ def _copy(root: Path, source: str, target: str) -> None:
 def _older_head(root: Path) -> None:
     history = read_history(DirectoryStore(root), "stable", 2)
     assert history
-    (root / "channels/stable/head.json").write_bytes(head_bytes(history.commit))
+    (root / "channels/stable/head.json").write_bytes(Head(commit=history.commit).to_bytes())
 
 
 class TestInformation:

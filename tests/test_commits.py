@@ -13,11 +13,11 @@ from wheelbuilder.mirror.commits import (
     Step,
     ancestors,
     differing,
-    head_bytes,
-    read_head_bytes,
     step_back,
 )
 from wheelbuilder.mirror.documents import sealed
+from wheelbuilder.mirror.heads import Head
+from wheelbuilder.mirror.trail import Trace
 
 A, B, C = (canonicalize_name(name) for name in "abc")
 FIRST = Commit(number=1, projects={A: "1" * 64, B: "2" * 64}, gap=frozenset({A}), time="t1", run="r1")
@@ -31,6 +31,7 @@ SECOND = Commit(
     note="why",
 )
 THIRD = Commit(number=3, parent=SECOND.digest, projects=SECOND.projects, gap=frozenset({A, C}), time="t3")
+MOMENT = "2026-01-02T03:04:06Z"
 STEPS = (step_back(THIRD, SECOND), step_back(SECOND, FIRST))
 
 
@@ -40,7 +41,9 @@ def head_with(**values: Any) -> bytes:
 
 
 def test_a_head_survives_the_way_to_bytes_and_back() -> None:
-    assert read_head_bytes(head_bytes(THIRD, STEPS), "head") == (THIRD, STEPS)
+    trail = {"": Trace(time="2026-01-02T03:04:05Z", again=True), "a": Trace(time=MOMENT, grown=True)}
+    head = Head(commit=THIRD, unsettled=STEPS, trail=trail, etag="e")
+    assert Head.from_bytes(head.to_bytes(), "head", "e") == head
 
 
 @pytest.mark.parametrize("step", [None, STEPS[1]])
@@ -70,23 +73,23 @@ def test_projects_that_differ() -> None:
 def test_the_bytes_do_not_depend_on_order() -> None:
     names = [NormalizedName("b"), NormalizedName("a")]
     one, other = (Commit(number=1, projects=dict.fromkeys(order, "f" * 64)) for order in (names, names[::-1]))
-    assert (one.digest, head_bytes(one)) == (other.digest, head_bytes(other))
+    assert (one.digest, Head(commit=one).to_bytes()) == (other.digest, Head(commit=other).to_bytes())
 
 
 def test_every_changed_byte_of_a_head_is_noticed() -> None:
-    data = head_bytes(THIRD, STEPS)
+    data = Head(commit=THIRD, unsettled=STEPS).to_bytes()
     for position in range(len(data)):
         for bit in (1, 0x20):
             damaged = bytearray(data)
             damaged[position] ^= bit
             with pytest.raises((IntegrityError, ConfigurationError), match=r"^head"):
-                read_head_bytes(bytes(damaged), "head")
+                Head.from_bytes(bytes(damaged), "head")
 
 
 def test_a_newer_schema_is_said_so() -> None:
-    data = json.dumps(json.loads(head_bytes(FIRST)) | {"schema": 2}).encode()
+    data = json.dumps(json.loads(Head(commit=FIRST).to_bytes()) | {"schema": 2}).encode()
     with pytest.raises(ConfigurationError, match="head has schema 2"):
-        read_head_bytes(data, "head")
+        Head.from_bytes(data, "head")
 
 
 @pytest.mark.parametrize(
@@ -104,4 +107,24 @@ def test_a_newer_schema_is_said_so() -> None:
 )
 def test_what_no_channel_can_hold_is_refused(values: dict[str, Any]) -> None:
     with pytest.raises(IntegrityError, match=r"^head"):
-        read_head_bytes(head_with(**values), "head")
+        Head.from_bytes(head_with(**values), "head")
+
+
+@pytest.mark.parametrize(
+    "trail",
+    [
+        {"A_b": {"time": MOMENT, "again": True, "grown": False}},
+        {"a": {"time": "2026-01-02T03:04:05", "again": True, "grown": False}},
+        {"a": {"time": "yesterday", "again": True, "grown": False}},
+        {"a": {"time": MOMENT, "again": 1, "grown": False}},
+        {"a": []},
+        [],
+    ],
+)
+def test_a_trail_that_nobody_writes_is_refused(trail: Any) -> None:
+    with pytest.raises(IntegrityError, match=r"^head"):
+        Head.from_bytes(sealed({"commit": SECOND.values(), "unsettled": [], "trail": trail}), "head")
+
+
+def test_a_head_of_an_older_version_has_no_trail() -> None:
+    assert Head.from_bytes(head_with(), "head") == Head(commit=SECOND)

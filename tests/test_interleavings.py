@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,6 @@ import pytest
 from mirrors import NOW, Interfering, dangling, nothing_at_all, upstream_file, wheel_change
 from packaging.utils import canonicalize_name
 
-from wheelbuilder.errors import IntegrityError
 from wheelbuilder.mirror.advance import Author
 from wheelbuilder.mirror.audit import audit, is_clean
 from wheelbuilder.mirror.channels import Reference, promote, rollback
@@ -153,13 +154,141 @@ def test_a_prune_between_finding_a_wheel_and_asking_for_it(store: DirectoryStore
     assert FOO in read_head(store, "stable").commit.gap
 
 
-def test_a_commit_that_is_not_the_one_that_is_kept_is_an_error(store: DirectoryStore, built: Path) -> None:
-    """As after a write that a store carried out long after it was sent."""
+def dying(store: Store, action: Callable[[], object], ending: str) -> Interfering:
+    """A store whose writer is overtaken right before it changes a kind of key, and dies right after that."""
+
+    class Dying(Interfering):
+        def put(self, key: str, data: bytes | Path, **options: Any) -> str | None:
+            if not key.endswith(ending):
+                return super().put(key, data, **options)
+            action()
+            super().put(key, data, **options)
+            raise DiesError
+
+        def delete(self, keys: Iterable[str]) -> None:
+            action()
+            super().delete(keys)
+            raise DiesError
+
+    return Dying(store, 0, nothing_at_all)
+
+
+@pytest.mark.parametrize("what", ["put back", "created", "deleted"])
+def test_a_page_that_an_overtaken_writer_changes_and_dies(
+    store: DirectoryStore, built: Path, what: str
+) -> None:
+    """The next run puts it right, though it has nothing new and the newest commit is kept."""
+    put(store, wheel_change(built), wheel_change(built, "bar"))
+    back = partial(rollback, store, "stable", 1, AUTHOR)
+    deeds: dict[str, Callable[[Callable[[str], Store]], object]] = {
+        "put back": lambda it: put(it("simple/foo/index.html"), wheel_change(built, version="2.0")),
+        "created": lambda it: put(it("simple/baz/index.html"), wheel_change(built, "baz")),
+        "deleted": lambda it: empty(it("nothing"), "foo"),
+    }
+    with pytest.raises(DiesError):
+        deeds[what](partial(dying, store, back))
+    assert not is_clean(audit(store, patience=0.0))
+    put(store)
+    assert_clean(store)
+
+
+def test_pages_that_went_back_are_looked_at_until_nobody_can_be_on_the_way(
+    store: DirectoryStore, built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def calls() -> int:
+        counting = Interfering(store, 0, nothing_at_all)
+        put(counting)
+        return counting.count
+
+    put(store, wheel_change(built), wheel_change(built, "bar"))
+    put(store, wheel_change(built, version="2.0"))
+    assert calls() == 2
+    rollback(store, "stable", 1, AUTHOR)
+    assert [calls(), calls()] == [8, 8]  # also the state of foo, its four pages, and the head once more
+    monkeypatch.setattr("wheelbuilder.mirror.trail.MEMORY", timedelta(0))
+    assert [calls(), calls()] == [9, 2]
+    assert_clean(store)
+
+
+def test_a_head_that_was_moved_back_is_put_forward_again(store: DirectoryStore, built: Path) -> None:
+    """As by a write that a store carried out long after it was sent."""
     put(store, wheel_change(built))
     older = store.get("channels/stable/head.json")
     put(store, wheel_change(built, "bar"))
     assert older and write(store, "channels/stable/head.json", older.data)
-    with pytest.raises(IntegrityError, match=r"commits/2\.json is not the commit 2"):
-        put(store, wheel_change(built, "baz"))
+    assert put(store, wheel_change(built, "baz")).number == 3
     kept = read_commit(store, "stable", 2)
     assert kept and BAR in kept.projects
+    assert read_head(store, "stable").commit.gap == {FOO, BAR, canonicalize_name("baz")}
+    assert_clean(store)
+
+
+class Leased(Interfering):
+    """A store whose writes have no conditions of its own."""
+
+    arbitrates = False
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_head_of_a_writer_long_dead_takes_no_commit_with_it(
+    store: DirectoryStore, built: Path, kept: bool
+) -> None:
+    """Where a lease stands in: its number may even be that of the commit that is kept."""
+    put(store, wheel_change(built))
+    dead = DirectoryStore(store.path.parent / "dead")
+    shutil.copytree(store.path, dead.path)
+    put(dead, wheel_change(built, "dead"))
+    late = dead.get("channels/stable/head.json")
+    put(store, wheel_change(built, "bar"))
+    if not kept:
+        put(store, wheel_change(built, "more"))
+    assert late and write(store, "channels/stable/head.json", late.data)
+    put(Leased(store, 0, nothing_at_all), wheel_change(built, "baz"))
+    names = ("foo", "bar", "baz") if kept else ("foo", "bar", "baz", "more")
+    assert read_head(store, "stable").commit.gap == set(map(canonicalize_name, names))
+    assert_clean(store)
+
+
+@pytest.mark.parametrize("after", ["head.json", "bar/index.html", "commits/2.json"])
+def test_a_head_that_is_moved_back_while_its_pages_are_written(
+    store: DirectoryStore, built: Path, after: str
+) -> None:
+    put(store, wheel_change(built))
+    older = (store.path / "channels/stable/head.json").read_bytes()
+
+    class Late(Interfering):
+        todo = 1
+
+        def put(self, key: str, data: bytes | Path, **options: Any) -> str | None:
+            etag = super().put(key, data, **options)
+            if key.endswith(after) and self.todo:
+                self.todo = 0
+                write(store, "channels/stable/head.json", older)
+            return etag
+
+    assert BAR in put(Late(store, 0, nothing_at_all), wheel_change(built, "bar")).commit.gap
+    put(Leased(store, 0, nothing_at_all), wheel_change(built, "baz"))
+    assert read_head(store, "stable").commit.gap == {FOO, BAR, canonicalize_name("baz")}
+    assert_clean(store)
+
+
+def test_a_writer_whose_commit_was_replaced_by_another_of_its_number_publishes_again(
+    store: DirectoryStore, built: Path
+) -> None:
+    """Where two writers have moved the head at once: one of them is in the history, and the other follows."""
+    put(store, wheel_change(built))
+    other = DirectoryStore(store.path.parent / "other")
+    shutil.copytree(store.path, other.path)
+    put(other, wheel_change(built, "other"))
+    theirs = other.get("channels/stable/head.json")
+
+    def replaced() -> None:
+        assert theirs
+        for kind in ("states", "files"):
+            shutil.copytree(other.path / kind, store.path / kind, dirs_exist_ok=True)
+        write(store, "channels/stable/head.json", theirs.data)
+        put(store)
+
+    published = put(Before(store, "bar/index.html", replaced), wheel_change(built, "bar"))
+    assert published.commit.gap == {FOO, BAR, canonicalize_name("other")}
+    assert_clean(store)

@@ -26,14 +26,14 @@ from wheelbuilder.cli.main import wheelbuilder
 from wheelbuilder.errors import ConfigurationError, IntegrityError, UnreachableError
 from wheelbuilder.mirror.advance import Author
 from wheelbuilder.mirror.audit import audit, is_clean
-from wheelbuilder.mirror.channels import Reference, kept_numbers, promote, resolve, rollback
+from wheelbuilder.mirror.channels import Reference, promote, resolve, rollback
 from wheelbuilder.mirror.directory import DirectoryStore
 from wheelbuilder.mirror.layout import MARKS_KEY
 from wheelbuilder.mirror.marks import Marks, read_marks, rescue, write_marks
 from wheelbuilder.mirror.merge import Merged
 from wheelbuilder.mirror.prune import Pruning, prune
 from wheelbuilder.mirror.publish import amend, publish
-from wheelbuilder.mirror.read import read_head, read_history
+from wheelbuilder.mirror.read import kept_numbers, read_head, read_history
 from wheelbuilder.mirror.snapshots import take
 from wheelbuilder.mirror.states import ProjectState
 from wheelbuilder.mirror.store import Store

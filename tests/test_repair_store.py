@@ -14,10 +14,11 @@ from mirrors import LATER, NOW, dangling, snapshot, wheel_change
 from packaging.utils import canonicalize_name
 
 from wheelbuilder.errors import ConfigurationError, UnreachableError
-from wheelbuilder.mirror.audit import Finding, audit, is_clean
-from wheelbuilder.mirror.commits import Commit, head_bytes
+from wheelbuilder.mirror.audit import Finding, Severity, audit, is_clean
+from wheelbuilder.mirror.commits import Commit
 from wheelbuilder.mirror.directory import DirectoryStore
 from wheelbuilder.mirror.documents import sealed
+from wheelbuilder.mirror.heads import Head
 from wheelbuilder.mirror.layout import View, head_key, page_key, state_key
 from wheelbuilder.mirror.merge import Merged
 from wheelbuilder.mirror.publish import amend, publish
@@ -196,9 +197,20 @@ class TestHistory:
     def test_a_head_older_than_what_is_kept(self, store: Mirror) -> None:
         older = read_commit(store, "stable", 2)
         assert older
-        (store.path / "channels/stable/head.json").write_bytes(head_bytes(older))
+        (store.path / "channels/stable/head.json").write_bytes(Head(commit=older).to_bytes())
         repair(store)
         assert store.changed() == set()
+
+    def test_a_head_that_is_not_the_commit_that_is_kept_under_its_number(self, store: Mirror) -> None:
+        before, kept = read_commit(store, "stable", 2), read_commit(store, "stable", 3)
+        assert before and kept
+        other = Commit(number=3, parent=before.digest, projects=before.projects, gap=before.gap, time="late")
+        (store.path / "channels/stable/head.json").write_bytes(Head(commit=other).to_bytes())
+        errors = {(it.key, it.complaint) for it in deep(store) if it.severity is Severity.ERROR}
+        assert ("channels/stable/head.json", "is not the commit 3 that is kept") in errors
+        assert not any("commits" in key for key, _ in errors)
+        repair(store)
+        assert store.changed() == set() and is_clean(deep(store))
 
     def test_a_channel_of_which_nothing_says_what_it_was(self, store: Mirror) -> None:
         shutil.rmtree(store.path / "channels/stable/commits")
@@ -217,7 +229,7 @@ class TestHistory:
         new = Commit(
             number=4, parent=commit.digest, projects=second.projects, gap=second.gap, time=commit.time
         )
-        (store.path / "channels/stable/head.json").write_bytes(head_bytes(new))
+        (store.path / "channels/stable/head.json").write_bytes(Head(commit=new).to_bytes())
         planned = repair(store)
         assert "channels/stable/commits/4.json" in {remedy.key for remedy in planned.remedies}
         assert deep(store) == () and read_head(store, "stable").commit == new
@@ -225,7 +237,7 @@ class TestHistory:
     def test_a_commit_that_says_something_else_of_the_gap_view(self, store: Mirror) -> None:
         commit = read_head(store, "stable").commit
         wrong = Commit(number=4, parent=commit.digest, projects=commit.projects, time=commit.time)
-        (store.path / "channels/stable/head.json").write_bytes(head_bytes(wrong))
+        (store.path / "channels/stable/head.json").write_bytes(Head(commit=wrong).to_bytes())
         repair(store)
         assert is_clean(deep(store)) and read_head(store, "stable").commit.gap == commit.gap
 

@@ -34,9 +34,10 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from wheelbuilder.build.cache import cache_home
-from wheelbuilder.mirror.commits import Commit, head_bytes
+from wheelbuilder.mirror.commits import Commit
 from wheelbuilder.mirror.directory import DirectoryStore
 from wheelbuilder.mirror.documents import digest
+from wheelbuilder.mirror.heads import Head
 from wheelbuilder.mirror.layout import head_key, state_key
 from wheelbuilder.mirror.publish import Change, publish
 from wheelbuilder.mirror.settle import settle, write
@@ -79,7 +80,7 @@ def main() -> None:
     parser.add_argument("--wheel", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.settle:
-        settle(DirectoryStore(arguments.settle), CHANNEL)
+        settle(DirectoryStore(arguments.settle), CHANNEL, NOW)
     elif arguments.publish:
         publish_one(arguments.publish, arguments.wheel)
     else:
@@ -238,7 +239,7 @@ def make_mirror(path: Path, projects: int, *, theirs: int) -> None:
         digests[name] = digest(data)
         write(store, state_key(digests[name]), data)
     commit = Commit(number=1, projects=digests, gap=frozenset(digests), time=TIME, run="bench")
-    write(store, head_key(CHANNEL), head_bytes(commit))
+    write(store, head_key(CHANNEL), Head(commit=commit).to_bytes())
 
 
 def our_file(filename: str) -> MirrorFile:

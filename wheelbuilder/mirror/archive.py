@@ -6,16 +6,21 @@ from collections.abc import Mapping
 
 from wheelbuilder.errors import IntegrityError
 from wheelbuilder.mirror.commits import Commit, History, ancestors, differing, step_back
+from wheelbuilder.mirror.heads import Head
 from wheelbuilder.mirror.layout import IMMUTABLE, commit_key, head_key
-from wheelbuilder.mirror.read import Head, read_commit, state_bytes
+from wheelbuilder.mirror.read import read_commit, state_bytes
 from wheelbuilder.mirror.store import Store
+
+
+class ForkError(IntegrityError):
+    """Another commit of a head's number is kept: a write has moved the head back, long after it was sent."""
 
 
 def archive(store: Store, channel: str, head: Head, base: Commit | None, states: Mapping[str, bytes]) -> bool:
     """Keep the head's commit, and those before it that nobody has kept yet; False if another has kept it.
 
     base: any earlier commit that is at hand. states: those at hand, by digest. Oldest first, so that all
-    commits below one that is kept are kept. IntegrityError if another commit of its number is kept.
+    commits below one that is kept are kept. ForkError if another commit of its number is kept.
     """
     chain = ancestors(head.commit, head.unsettled, head_key(channel))
     new = [chain[0]]
@@ -40,7 +45,7 @@ def _keep(store: Store, channel: str, commit: Commit, document: History) -> bool
         return True
     there = read_commit(store, channel, commit.number)
     if there and there.digest != commit.digest:
-        raise IntegrityError(
+        raise ForkError(
             f"{store.address}: {key} is not the commit {commit.number} that {channel} has had as its head.",
             "A write took place long after it was sent. Run 'wheelbuilder audit --repair'.",
         )

@@ -12,10 +12,11 @@ from packaging.utils import NormalizedName
 from wheelbuilder.errors import IntegrityError, WheelbuilderError
 from wheelbuilder.mirror import audit_snapshots
 from wheelbuilder.mirror.audit_findings import Kind, Watch, error, headers, is_clean, read, remark, silent
-from wheelbuilder.mirror.audit_history import Visit, brought, walk
+from wheelbuilder.mirror.audit_history import Visit, brought, is_off_the_line, walk
 from wheelbuilder.mirror.audit_look import Look, compare
-from wheelbuilder.mirror.commits import Commit, read_head_bytes
+from wheelbuilder.mirror.commits import Commit
 from wheelbuilder.mirror.documents import digest
+from wheelbuilder.mirror.heads import Head
 from wheelbuilder.mirror.layout import (
     View,
     commit_key,
@@ -26,7 +27,6 @@ from wheelbuilder.mirror.layout import (
     state_key,
 )
 from wheelbuilder.mirror.pages import project_pages, root_pages
-from wheelbuilder.mirror.read import Head
 from wheelbuilder.mirror.states import ProjectState
 from wheelbuilder.mirror.store import Object, Store, each
 
@@ -111,12 +111,12 @@ def _head(store: Store, look: Look) -> Head | None:
     try:
         if isinstance(found, IntegrityError):
             raise found
-        commit, unsettled = read_head_bytes(found.data, key)
+        head = Head.from_bytes(found.data, key, found.etag)
     except WheelbuilderError as damage:
         look.findings.append(error(key, Kind.DAMAGED, str(damage)))
         return None
     look.findings += filter(None, [headers(key, found)])
-    return Head(commit=commit, etag=found.etag, unsettled=unsettled)
+    return head
 
 
 def _history(store: Store, look: Look) -> None:
@@ -124,7 +124,11 @@ def _history(store: Store, look: Look) -> None:
     whose = f"the head of {look.name}"
     look.needed |= dict.fromkeys(commit.projects.values(), whose)
     look.runs |= {commit.run: whose} if commit.run else {}
-    for visit in walk(store, look.name, look.head, look.kept):
+    strays = is_off_the_line(store, look.name, commit)
+    if strays:
+        words = f"is not the commit {commit.number} that is kept"
+        look.findings.append(error(head_key(look.name), Kind.DAMAGED, words))
+    for visit in walk(store, look.name, None if strays else look.head, look.kept):
         look.findings += visit.findings
         if look.head and visit.history and visit.number > commit.number:
             words = f"is at commit {commit.number}, but commit {visit.number} is kept"

@@ -9,8 +9,9 @@ from wheelbuilder.errors import IntegrityError, WheelbuilderError
 from wheelbuilder.mirror.audit_findings import Finding, Kind, error, headers, read
 from wheelbuilder.mirror.commits import Commit, History, ancestors, parent_of
 from wheelbuilder.mirror.documents import REPAIR, digest
+from wheelbuilder.mirror.heads import Head
 from wheelbuilder.mirror.layout import commit_key, head_key
-from wheelbuilder.mirror.read import Head
+from wheelbuilder.mirror.read import read_commit
 from wheelbuilder.mirror.store import Object, Store, each
 
 AT_ONCE = 32  # commits that are read at a time
@@ -59,6 +60,21 @@ def walk(store: Store, channel: str, head: Head | None, numbers: Collection[int]
         number = number - 1 if expected else max({it for it in (*numbers, newest) if it < number}, default=0)
         if number == newest:
             expected = known.get(number)
+
+
+def is_off_the_line(store: Store, channel: str, commit: Commit) -> bool:
+    """Say whether another commit of a head's number is kept, and follows from the one before it.
+
+    Then the head is wrong, and not that commit: a write has moved it back long after it was sent.
+    """
+    if not commit.number:
+        return False
+    try:
+        kept = read_commit(store, channel, commit.number)
+        before = read_commit(store, channel, commit.number - 1) if kept else None
+    except WheelbuilderError:
+        return False
+    return bool(kept and before and kept.digest != commit.digest and kept.parent == before.digest)
 
 
 def brought(history: History) -> frozenset[str]:

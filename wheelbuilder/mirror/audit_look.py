@@ -10,8 +10,8 @@ from packaging.utils import NormalizedName
 from wheelbuilder.errors import IntegrityError
 from wheelbuilder.mirror.audit_findings import Finding, Kind, error, headers, read
 from wheelbuilder.mirror.commits import Commit
+from wheelbuilder.mirror.heads import Head
 from wheelbuilder.mirror.pages import Page
-from wheelbuilder.mirror.read import Head
 from wheelbuilder.mirror.states import MirrorFile, ProjectState
 from wheelbuilder.mirror.store import Listed, Object, Store, each
 

@@ -12,17 +12,17 @@ from packaging.utils import NormalizedName
 from wheelbuilder.errors import ConfigurationError, IntegrityError, UnreachableError
 from wheelbuilder.mirror.advance import Author, Draft, advance
 from wheelbuilder.mirror.commits import Commit, differing
+from wheelbuilder.mirror.heads import Head
 from wheelbuilder.mirror.layout import (
     CHANNEL,
     blob_keys,
     check_channel,
     commit_key,
-    commits_prefix,
     head_key,
     state_key,
 )
 from wheelbuilder.mirror.marks import read_marks, rescue
-from wheelbuilder.mirror.read import Head, read_commit, read_head, read_states, state_bytes
+from wheelbuilder.mirror.read import kept_numbers, read_commit, read_head, read_states, state_bytes
 from wheelbuilder.mirror.states import MirrorFile, ProjectState
 from wheelbuilder.mirror.store import Store, each
 from wheelbuilder.plan.files import IndexFile
@@ -73,13 +73,6 @@ def channel_names(store: Store) -> tuple[str, ...]:
     names = [name for name in store.folders("channels/") if CHANNEL.fullmatch(name)]
     there = each(lambda name: store.exists(head_key(name)), names)
     return tuple(sorted(name for name, exists in zip(names, there, strict=True) if exists))
-
-
-def kept_numbers(store: Store, channel: str) -> tuple[int, ...]:
-    """Return the numbers of the commits that a channel keeps, oldest first."""
-    prefix = commits_prefix(channel)
-    names = (listed.key.removeprefix(prefix).removesuffix(".json") for listed in store.list(prefix))
-    return tuple(sorted(int(name) for name in names if name.isascii() and name.isdigit()))
 
 
 def resolve(store: Store, reference: Reference) -> Commit:

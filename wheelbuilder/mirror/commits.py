@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from wheelbuilder.mirror.documents import REPAIR, canonical, digest, project_nam
 from wheelbuilder.mirror.layout import SHA256
 
 Entry = tuple[str, bool] | None  # a project's state and whether the gap view has it; None: no such project
+ROOT = ""  # stands for the root pages among project names
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +32,30 @@ class Commit:
     time: str = ""
     run: str = ""
     note: str = ""
+
+    @classmethod
+    def parse(cls, table: Table, where: str) -> Commit:
+        """Read one; IntegrityError names `where` if it is damaged."""
+        try:
+            projects = {project_name(name, where): value for name, value in table.mapping("projects").items()}
+            commit = cls(
+                number=table.get("number", int),
+                parent=table.get("parent", str),
+                projects=projects,
+                gap=frozenset(project_name(name, where) for name in table.strings("gap")),
+                time=table.get("time", str),
+                run=table.get("run", str),
+                note=table.get("note", str),
+            )
+        except ConfigurationError as error:
+            raise IntegrityError(str(error), REPAIR) from None
+        if (
+            commit.number < 1
+            or not commit.gap <= projects.keys()
+            or not all(map(SHA256.fullmatch, projects.values()))
+        ):
+            raise IntegrityError(f"{where} does not hang together.", REPAIR)
+        return commit
 
     @property
     def digest(self) -> str:
@@ -59,6 +84,21 @@ class Step:
     run: str
     note: str
     projects: Mapping[NormalizedName, Entry]
+
+    @classmethod
+    def parse(cls, table: Table, where: str) -> Step:
+        """Read one; IntegrityError names `where` if it is damaged."""
+        try:
+            entries = table.get("projects", dict)
+            return cls(
+                parent=table.get("parent", str),
+                time=table.get("time", str),
+                run=table.get("run", str),
+                note=table.get("note", str),
+                projects={project_name(name, where): _entry(entry) for name, entry in entries.items()},
+            )
+        except (ConfigurationError, ValueError, TypeError) as error:
+            raise IntegrityError(f"{where} is damaged: {error}", REPAIR) from None
 
     def values(self) -> dict[str, Any]:
         """Return the step as JSON values."""
@@ -90,22 +130,10 @@ class History:
         table = Table(unsealed(data, where), where)
         step = table.values.get("step")
         return cls(
-            commit=_commit(table.table("commit"), where),
-            step=_step(table.table("step"), where) if step is not None else None,
+            commit=Commit.parse(table.table("commit"), where),
+            step=Step.parse(table.table("step"), where) if step is not None else None,
             states={name: text.encode() for name, text in table.mapping("states").items()},
         )
-
-
-def head_bytes(commit: Commit, unsettled: Sequence[Step] = ()) -> bytes:
-    """Return the document of a head. unsettled: the steps back to the last commit with complete pages."""
-    return sealed({"commit": commit.values(), "unsettled": [step.values() for step in unsettled]})
-
-
-def read_head_bytes(data: bytes, where: str) -> tuple[Commit, tuple[Step, ...]]:
-    """Read a head's document: its commit and the unsettled steps; errors as for `History`."""
-    table = Table(unsealed(data, where), where)
-    steps = tuple(_step(entry, where) for entry in table.array("unsettled"))
-    return _commit(table.table("commit"), where), steps
 
 
 def step_back(commit: Commit, parent: Commit) -> Step:
@@ -158,41 +186,10 @@ def differing(one: Commit, other: Commit) -> list[NormalizedName]:
     return sorted(name for name in both if name in moved or (name, one.projects.get(name, "")) not in same)
 
 
-def _commit(table: Table, where: str) -> Commit:
-    try:
-        projects = {project_name(name, where): value for name, value in table.mapping("projects").items()}
-        commit = Commit(
-            number=table.get("number", int),
-            parent=table.get("parent", str),
-            projects=projects,
-            gap=frozenset(project_name(name, where) for name in table.strings("gap")),
-            time=table.get("time", str),
-            run=table.get("run", str),
-            note=table.get("note", str),
-        )
-    except ConfigurationError as error:
-        raise IntegrityError(str(error), REPAIR) from None
-    if (
-        commit.number < 1
-        or not commit.gap <= projects.keys()
-        or not all(map(SHA256.fullmatch, projects.values()))
-    ):
-        raise IntegrityError(f"{where} does not hang together.", REPAIR)
-    return commit
-
-
-def _step(table: Table, where: str) -> Step:
-    try:
-        entries = table.get("projects", dict)
-        return Step(
-            parent=table.get("parent", str),
-            time=table.get("time", str),
-            run=table.get("run", str),
-            note=table.get("note", str),
-            projects={project_name(name, where): _entry(entry) for name, entry in entries.items()},
-        )
-    except (ConfigurationError, ValueError, TypeError) as error:
-        raise IntegrityError(f"{where} is damaged: {error}", REPAIR) from None
+def touched(new: Commit, old: Commit) -> frozenset[str]:
+    """Return the projects whose pages differ between two commits, and ROOT if the root pages do."""
+    roots = new.gap != old.gap or new.projects.keys() != old.projects.keys()
+    return frozenset({*differing(new, old), *([ROOT] if roots else [])})
 
 
 def _entry(values: Any) -> Entry:

@@ -47,6 +47,11 @@ class DirectoryStore:
         """The directory's path."""
         return str(self.path)
 
+    @property
+    def arbitrates(self) -> bool:
+        """Yes: by the directory's lock."""
+        return True
+
     def get(self, key: str) -> Object | None:
         """Return what a key holds, or None."""
         with self._reporting(key):

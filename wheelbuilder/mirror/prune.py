@@ -13,7 +13,6 @@ from pathlib import Path
 
 from wheelbuilder.errors import ConfigurationError, IntegrityError, UnreachableError
 from wheelbuilder.mirror.archive import history
-from wheelbuilder.mirror.channels import kept_numbers
 from wheelbuilder.mirror.commits import Commit, ancestors
 from wheelbuilder.mirror.documents import REPAIR
 from wheelbuilder.mirror.layout import (
@@ -26,7 +25,7 @@ from wheelbuilder.mirror.layout import (
     state_key,
 )
 from wheelbuilder.mirror.marks import Marks, read_marks, write_marks
-from wheelbuilder.mirror.read import read_head, read_history, state_bytes
+from wheelbuilder.mirror.read import kept_numbers, read_head, read_history, state_bytes
 from wheelbuilder.mirror.snapshots import snapshots
 from wheelbuilder.mirror.states import ProjectState, timestamp
 from wheelbuilder.mirror.store import Listed, Store, each

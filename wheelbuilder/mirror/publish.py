@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -14,11 +14,12 @@ from wheelbuilder.errors import IntegrityError
 from wheelbuilder.mirror.advance import Author, Draft, advance
 from wheelbuilder.mirror.commits import Commit
 from wheelbuilder.mirror.documents import NORMALIZED, digest
+from wheelbuilder.mirror.heads import Head
 from wheelbuilder.mirror.layout import BLOB_TYPE, IMMUTABLE, SHA256, blob_keys, check_channel
 from wheelbuilder.mirror.marks import rescue
 from wheelbuilder.mirror.memo import Memo
 from wheelbuilder.mirror.merge import Edit, Merged, Refused, merge
-from wheelbuilder.mirror.read import Head, parse_state, state_bytes
+from wheelbuilder.mirror.read import parse_state, state_bytes
 from wheelbuilder.mirror.states import MirrorFile, ProjectState, timestamp
 from wheelbuilder.mirror.store import Store, each
 from wheelbuilder.mirror.wheels import NewWheel, file_digest, wheel_name
@@ -142,7 +143,10 @@ class _Amendment:
             self.memo.keep(commit.digest, self.refused)
         if self.supply and changed:
             self.supply([file for name in changed for file in _added(before[name], changed[name])])
-        return _draft(commit, changed, stored) if changed else None
+        if not changed:
+            return None
+        grown = (name for name, state in changed.items() if state.extends(before[name]))
+        return replace(_draft(commit, changed, stored), grown=frozenset(grown))
 
     def published(self, head: Head) -> Published:
         """Return what came of it."""

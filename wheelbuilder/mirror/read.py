@@ -10,25 +10,14 @@ from packaging.utils import NormalizedName
 
 from wheelbuilder.build.cache import cache_home
 from wheelbuilder.errors import IntegrityError
-from wheelbuilder.mirror.commits import Commit, History, Step, read_head_bytes
+from wheelbuilder.mirror.commits import Commit, History
 from wheelbuilder.mirror.directory import DirectoryStore
 from wheelbuilder.mirror.documents import REPAIR, digest
+from wheelbuilder.mirror.heads import Head
 from wheelbuilder.mirror.layout import check_channel, commit_key, commits_prefix, head_key, state_key
 from wheelbuilder.mirror.states import ProjectState
 from wheelbuilder.mirror.store import Store, each
 from wheelbuilder.plan.files import IndexFile
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Head:
-    """The current commit; before the first one, number 0 and no ETag.
-
-    unsettled: the steps back to the oldest commit whose pages were not known to be complete at the time.
-    """
-
-    commit: Commit
-    etag: str | None = None
-    unsettled: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,11 +68,17 @@ def read_head(store: Store, channel: str) -> Head:
     key = head_key(channel)
     found = store.get(key)
     if found:
-        commit, unsettled = read_head_bytes(found.data, key)
-        return Head(commit=commit, etag=found.etag, unsettled=unsettled)
+        return Head.from_bytes(found.data, key, found.etag)
     if any(store.list(commits_prefix(channel))) and not store.exists(key):
         raise IntegrityError(f"{key} is missing, but {channel} has commits.", REPAIR)
     return Head(commit=Commit(number=0))
+
+
+def kept_numbers(store: Store, channel: str) -> tuple[int, ...]:
+    """Return the numbers of the commits that a channel keeps, oldest first."""
+    prefix = commits_prefix(channel)
+    names = (listed.key.removeprefix(prefix).removesuffix(".json") for listed in store.list(prefix))
+    return tuple(sorted(int(name) for name in names if name.isascii() and name.isdigit()))
 
 
 def read_history(store: Store, channel: str, number: int) -> History | None:

@@ -13,17 +13,20 @@ from packaging.utils import NormalizedName
 from wheelbuilder.errors import IntegrityError, UnreachableError, WheelbuilderError
 from wheelbuilder.mirror.audit_files import Use
 from wheelbuilder.mirror.audit_look import Look
-from wheelbuilder.mirror.commits import Commit, head_bytes
+from wheelbuilder.mirror.commits import Commit
 from wheelbuilder.mirror.documents import digest
+from wheelbuilder.mirror.ground import unknown
+from wheelbuilder.mirror.heads import Head
 from wheelbuilder.mirror.layout import head_key, state_key
 from wheelbuilder.mirror.merge import Merged
 from wheelbuilder.mirror.publish import amend
-from wheelbuilder.mirror.read import Head, read_head
+from wheelbuilder.mirror.read import read_head
 from wheelbuilder.mirror.repair_deeds import Deed, Repairs, write
 from wheelbuilder.mirror.repair_states import rebuilt
-from wheelbuilder.mirror.settle import complete, unknown_ground
+from wheelbuilder.mirror.settle import complete
 from wheelbuilder.mirror.states import MirrorFile, ProjectState, timestamp
 from wheelbuilder.mirror.store import Store
+from wheelbuilder.mirror.trail import extended
 from wheelbuilder.mirror.wheels import read_metadata
 
 NOTE = "taken off by a repair: damaged or lost"
@@ -114,9 +117,10 @@ def _install(
         time=timestamp(repairs.now),
         note=NOTE,
     )
-    write(repairs.store, head_key(channel), head_bytes(commit))
-    new = replace(head, commit=commit, unsettled=())
-    complete(repairs.store, channel, new, unknown_ground(new), {})
+    new = Head(commit=commit, trail=extended(head.trail, head.commit, commit, repairs.now))
+    write(repairs.store, head_key(channel), new.to_bytes())
+    new = read_head(repairs.store, channel)
+    complete(repairs.store, channel, new, unknown(new, head.commit), {})
 
 
 def _explain(

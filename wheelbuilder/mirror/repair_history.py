@@ -8,14 +8,15 @@ from pathlib import Path
 from wheelbuilder.errors import WheelbuilderError
 from wheelbuilder.mirror.audit_history import Visit, walk
 from wheelbuilder.mirror.audit_look import Look
-from wheelbuilder.mirror.channels import kept_numbers
-from wheelbuilder.mirror.commits import Commit, History, differing, head_bytes, step_back
+from wheelbuilder.mirror.commits import Commit, History, differing, step_back
 from wheelbuilder.mirror.directory import DirectoryStore
 from wheelbuilder.mirror.documents import digest
+from wheelbuilder.mirror.ground import unknown
+from wheelbuilder.mirror.heads import Head
 from wheelbuilder.mirror.layout import commit_key, head_key, state_key
-from wheelbuilder.mirror.read import read_history, state_bytes
+from wheelbuilder.mirror.read import kept_numbers, read_history, state_bytes
 from wheelbuilder.mirror.repair_deeds import Deed, Repairs, write
-from wheelbuilder.mirror.settle import complete, unknown_ground
+from wheelbuilder.mirror.settle import complete
 from wheelbuilder.mirror.store import Store
 
 
@@ -28,7 +29,7 @@ def restore_head(repairs: Repairs, look: Look) -> None:
         return
     if look.head and look.head.commit.number > kept.number:
         return
-    write(repairs.store, key, head_bytes(kept))
+    write(repairs.store, key, Head(commit=kept).to_bytes())
     words = f"from commit {kept.number}, the newest that is kept; one that was not kept yet is lost"
     repairs.note(key, Deed.RESTORED, words)
 
@@ -72,7 +73,7 @@ def keep_head(repairs: Repairs, look: Look) -> None:
     """Complete the pages of the head and keep its commit, as a publisher would have that died or is gone."""
     if look.head is None or not look.head.commit.number or look.head.commit.number in look.kept:
         return
-    complete(repairs.store, look.name, look.head, unknown_ground(look.head), {}, cache=repairs.cache)
+    complete(repairs.store, look.name, look.head, unknown(look.head), {}, cache=repairs.cache)
     key = commit_key(look.name, look.head.commit.number)
     repairs.note(key, Deed.RESTORED, "from the head, after its pages were completed")
 

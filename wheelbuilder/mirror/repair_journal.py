@@ -38,6 +38,11 @@ class Journal:
         return self._store.address
 
     @property
+    def arbitrates(self) -> bool:
+        """Yes: nobody else writes to a plan."""
+        return True
+
+    @property
     def touched(self) -> frozenset[str]:
         """The keys that are to change."""
         return frozenset(self._planned)

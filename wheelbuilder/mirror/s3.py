@@ -67,6 +67,11 @@ class S3Store:
                 self._abilities = found
             return self._abilities
 
+    @property
+    def arbitrates(self) -> bool:
+        """Whether the server honours conditions; under a lease a write may come late and unconditionally."""
+        return self.abilities.conditional
+
     @cached_property
     def lease(self) -> Lease:
         """What stands in where the server does not arbitrate."""

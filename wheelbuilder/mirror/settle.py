@@ -11,45 +11,34 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 from packaging.utils import NormalizedName
 
 from wheelbuilder.errors import IntegrityError, UnreachableError
 from wheelbuilder.mirror.archive import archive
-from wheelbuilder.mirror.commits import Commit, Entry, ancestors, differing
-from wheelbuilder.mirror.layout import cache_control, commit_key, content_type, head_key
+from wheelbuilder.mirror.commits import ROOT, Commit, touched
+from wheelbuilder.mirror.ground import Ground, doubted, ground
+from wheelbuilder.mirror.heads import Head
+from wheelbuilder.mirror.layout import cache_control, content_type, head_key
 from wheelbuilder.mirror.pages import Page, project_pages, root_pages
-from wheelbuilder.mirror.read import Head, parse_state, read_commit, read_head, state_bytes
+from wheelbuilder.mirror.read import parse_state, read_head, state_bytes
 from wheelbuilder.mirror.states import ProjectState
 from wheelbuilder.mirror.store import Object, Store, each
+from wheelbuilder.mirror.trail import doubtful, recent
 
 AT_ONCE = 50  # projects whose pages are in memory
 MOST_ROUNDS = 1000
-ROOT = ""  # stands for the root pages among project names
 
-Shape = Entry | tuple[frozenset[NormalizedName], ...]
 Seen = Mapping[str, Object | None]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Ground:
-    """What the pages stand on: those of `base`, but for `touched`, which later commits have changed.
-
-    touched: projects, and ROOT; also those that were changed back, for their pages may show what was between.
-    base: None if nothing is known of the pages. sure: nobody has written pages of any commit in between.
-    """
-
-    base: Commit | None
-    touched: frozenset[str]
-    sure: bool = True
 
 
 @dataclass(kw_only=True, slots=True)
 class _Work:
     """What is known while pages are written.
 
-    todo: projects, and ROOT, whose pages may not be those of `head`. mine: those that we have written.
+    todo: projects, and ROOT, whose pages may not be those of `head`. mine: those that we have changed.
     states: stored states by digest. doomed: pages to remove once no root page names them.
     """
 
@@ -68,8 +57,19 @@ class _Work:
         newest = read_head(self.store, self.channel)
         if newest.etag == self.head.etag:
             return False
+        if newest.commit.number < self.head.commit.number:
+            return self._insist(newest)
         self.todo |= ground(self.store, self.channel, newest, self.head.commit).touched | self.mine
         self.head = newest
+        return True
+
+    def _insist(self, older: Head) -> bool:
+        """Put our head there again: numbers only grow, so an older one came of a write that was late."""
+        etag = write_head(self.store, self.channel, self.head, older)
+        if etag is None:
+            return self.follow()
+        self.todo |= touched(self.head.commit, older.commit) | self.mine
+        self.head = replace(self.head, etag=etag)
         return True
 
     def pages(self, name: str, commit: Commit | None) -> tuple[Page, ...]:
@@ -97,52 +97,18 @@ class _Work:
         return parse_state(self.states[digest], name, digest)
 
 
-def settle(store: Store, channel: str, *, cache: Path | None = None) -> Head:
+def settle(store: Store, channel: str, now: datetime, *, cache: Path | None = None) -> Head:
     """Complete the pages of the newest commit and return it; two requests and no write if they are complete.
 
+    Looks again at pages that a writer who was overtaken may have changed, until that cannot be any more.
     cache: a folder that keeps states between runs.
     """
     head = read_head(store, channel)
-    if is_settled(store, channel, head):
+    under = doubted(store, channel, head)
+    if under.kept and not under.touched:
         return head
-    return complete(store, channel, head, unsettled_ground(store, channel, head), {}, cache=cache)
-
-
-def is_settled(store: Store, channel: str, head: Head) -> bool:
-    """Say whether the pages are complete up to this head."""
-    return not head.commit.number or store.exists(commit_key(channel, head.commit.number))
-
-
-def ground(store: Store, channel: str, head: Head, known: Commit | None = None) -> Ground:
-    """Return what the pages stand on under a head. known: an earlier commit that does as a base."""
-    if is_settled(store, channel, head):
-        return Ground(base=head.commit, touched=frozenset())
-    return unsettled_ground(store, channel, head, known)
-
-
-def unsettled_ground(store: Store, channel: str, head: Head, known: Commit | None = None) -> Ground:
-    """Return what the pages stand on under a head whose commit is not kept yet."""
-    chain = ancestors(head.commit, head.unsettled, head_key(channel))
-    oldest = chain[-1].number - 1
-    usable = known is not None and oldest <= known.number < head.commit.number
-    base = known if usable else read_commit(store, channel, oldest)
-    if base is None:
-        return unknown_ground(head)
-    newer = [commit for commit in chain if commit.number > base.number]
-    pairs = zip(newer, [*newer[1:], base], strict=True)
-    changed = frozenset[str]().union(*(touched(new, old) for new, old in pairs))
-    return Ground(base=base, touched=changed, sure=len(newer) == 1)
-
-
-def unknown_ground(head: Head) -> Ground:
-    """Return what the pages stand on where nothing is known of them: each has to be looked at."""
-    return Ground(base=None, touched=frozenset({*head.commit.projects, ROOT}))
-
-
-def touched(new: Commit, old: Commit) -> frozenset[str]:
-    """Return the projects whose pages differ between two commits, and ROOT if the root pages do."""
-    roots = new.gap != old.gap or new.projects.keys() != old.projects.keys()
-    return frozenset({*differing(new, old), *([ROOT] if roots else [])})
+    done = complete(store, channel, head, under, {}, cache=cache)
+    return _relieved(store, channel, done, now) if doubtful(head.trail) else done
 
 
 def complete(
@@ -156,7 +122,8 @@ def complete(
 ) -> Head:
     """Write the pages that differ between the ground and the head, or a newer head, and keep the commit.
 
-    states: what the caller has of the states that this takes, by digest.
+    states: what the caller has of the states that this takes, by digest. Raises ForkError where another
+    commit of the head's number is kept.
     """
     work = _Work(
         store=store,
@@ -173,7 +140,7 @@ def complete(
         look = True
         if work.todo:
             work.follow()
-        elif archive(store, channel, work.head, under.base, work.states) or _stands(work):
+        elif _is_kept(work, head, under) or _stands(work):
             return work.head
     raise UnreachableError(f"{store.address}: pages of {channel} cannot be replaced.", "Run an audit.")
 
@@ -192,6 +159,11 @@ def write(
     )
 
 
+def write_head(store: Store, channel: str, new: Head, old: Head) -> str | None:
+    """Move the head and return its ETag; None if the old one is not there any more."""
+    return write(store, head_key(channel), new.to_bytes(), create=old.etag is None, etag=old.etag)
+
+
 def _round(work: _Work, *, look: bool) -> None:
     """Try every outstanding page once, root pages last, so that what they name is there."""
     projects = sorted(work.todo - {ROOT})
@@ -203,6 +175,23 @@ def _round(work: _Work, *, look: bool) -> None:
         work.store.delete(sorted(work.doomed))
         work.doomed.clear()
         work.follow()  # somebody may have written them again meanwhile
+
+
+def _is_kept(work: _Work, head: Head, under: Ground) -> bool:
+    """Keep the commit; False if another writer has done so, and might have written beside us."""
+    if under.kept and work.head is head:
+        return not work.mine
+    return archive(work.store, work.channel, work.head, under.base, work.states)
+
+
+def _relieved(store: Store, channel: str, head: Head, now: datetime) -> Head:
+    """Forget doubts that a look has settled for good: whoever was on its way is so no more."""
+    trail = recent(head.trail, now)
+    if doubtful(trail) or not doubtful(head.trail):
+        return head
+    forgetful = replace(head, trail=trail)
+    etag = write_head(store, channel, forgetful, head)
+    return replace(forgetful, etag=etag) if etag else head
 
 
 def _stands(work: _Work) -> bool:
@@ -227,14 +216,14 @@ def _batch(work: _Work, names: Sequence[str], *, look: bool) -> None:
     commit = work.head.commit
     work.read_states(names, commit)
     new = {name: work.pages(name, commit) for name in names}
-    todo = [page for pages in new.values() for page in pages]
-    work.mine |= set(names)
-    replaced = each(lambda page: _replace(work.store, page, seen), todo)
-    right = {page.key for page, done in zip(todo, replaced, strict=True) if done}
-    listed = {page.key for page in todo if page.data is not None}
+    todo = [page for pages in new.values() for page in pages if _differs(page, seen)]
+    work.mine |= {name for name, pages in new.items() if any(_differs(page, seen) for page in pages)}
+    written = each(lambda page: page.data is None or _replace(work.store, page, seen), todo)
+    wrong = {page.key for page, done in zip(todo, written, strict=True) if not done}
+    listed = {page.key for pages in new.values() for page in pages if page.data is not None}
     work.doomed -= listed
-    work.doomed |= {page.key for page in todo if page.key not in listed and seen[page.key]}
-    work.todo -= {name for name, pages in new.items() if all(page.key in right for page in pages)}
+    work.doomed |= {page.key for page in todo if page.data is None}
+    work.todo -= {name for name, pages in new.items() if wrong.isdisjoint(page.key for page in pages)}
     return None
 
 
@@ -255,10 +244,13 @@ def _look(work: _Work, names: Sequence[str]) -> dict[str, Object | None]:
     return dict(zip(keys, each(work.store.get, keys), strict=True))
 
 
+def _differs(page: Page, seen: Seen) -> bool:
+    current = seen[page.key]
+    return (current.data if current else None) != page.data
+
+
 def _replace(store: Store, page: Page, seen: Seen) -> bool:
     """Write a page over what is thought to be there; False if something else is."""
     current = seen[page.key]
-    if page.data is None or (current and current.data == page.data):
-        return True
     etag = current.etag if current else None
-    return write(store, page.key, page.data, create=current is None, etag=etag) is not None
+    return write(store, page.key, page.data or b"", create=current is None, etag=etag) is not None

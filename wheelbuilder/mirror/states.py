@@ -100,6 +100,10 @@ class ProjectState:
         """Our files that the gap view lists: those that are served and not retired."""
         return tuple(file for file in self.served if file.retired is None)
 
+    def extends(self, older: ProjectState) -> bool:
+        """Say whether pages list, as it was, all that they listed of an older state."""
+        return {*older.served} <= {*self.served} and {*older.upstream} <= {*self.upstream}
+
     def to_bytes(self) -> bytes:
         """Return the one JSON form of this state: its digest is its name in the store."""
         return canonical(

@@ -52,6 +52,10 @@ class Store(Protocol):
     def address(self) -> str:
         """What the user calls the store."""
 
+    @property
+    def arbitrates(self) -> bool:
+        """Whether the store itself decides between writers, at the moment when it carries a write out."""
+
     def get(self, key: str) -> Object | None:
         """Return what a key holds, or None."""
 

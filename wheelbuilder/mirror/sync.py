@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from wheelbuilder.errors import ConfigurationError, IntegrityError, UnreachableError
 from wheelbuilder.mirror.channels import Reference, channel_names, resolve
-from wheelbuilder.mirror.commits import Commit, head_bytes
-from wheelbuilder.mirror.layout import CHANNEL, cache_control, check_channel, content_type, head_key
+from wheelbuilder.mirror.commits import Commit, touched
+from wheelbuilder.mirror.ground import Ground
+from wheelbuilder.mirror.heads import Head
+from wheelbuilder.mirror.layout import CHANNEL, cache_control, check_channel, content_type
 from wheelbuilder.mirror.marks import rescue
-from wheelbuilder.mirror.read import Head, read_commit, read_head, read_states
-from wheelbuilder.mirror.settle import Ground, complete, settle, touched, write
+from wheelbuilder.mirror.read import read_commit, read_head, read_states
+from wheelbuilder.mirror.settle import complete, settle, write_head
 from wheelbuilder.mirror.snapshots import Snapshot, add, snapshots
 from wheelbuilder.mirror.store import Listed, Store, each
+from wheelbuilder.mirror.trail import extended
 from wheelbuilder.mirror.wheels import file_digest
 
 SHARED = ("files/", "states/", "sdists/", "logs/", "records/", "runs/")  # what pages and records refer to
@@ -199,16 +203,16 @@ def _check(source: Store, key: str, path: Path) -> None:
 
 
 def _advance(destination: Store, move: Move, cache: Path | None) -> None:
-    head = settle(destination, move.channel, cache=cache)  # of an earlier copy that was cut off
+    now = datetime.now(UTC)
+    head = settle(destination, move.channel, now, cache=cache)  # of an earlier copy that was cut off
     if head.commit.digest == move.new.digest:
         return
-    key = head_key(move.channel)
-    etag = None
-    if head.commit.number == move.old:
-        etag = write(destination, key, head_bytes(move.new), create=head.etag is None, etag=head.etag)
+    trail = extended(head.trail, head.commit, move.new, now)
+    new = Head(commit=move.new, trail=trail)
+    etag = write_head(destination, move.channel, new, head) if head.commit.number == move.old else None
     if etag is None:
         raise UnreachableError(
             f"{destination.address}: {move.channel} was written by another meanwhile.", "Copy again."
         )
     under = Ground(base=head.commit, touched=touched(move.new, head.commit))
-    complete(destination, move.channel, Head(commit=move.new, etag=etag), under, {}, cache=cache)
+    complete(destination, move.channel, replace(new, etag=etag), under, {}, cache=cache)

@@ -13,6 +13,8 @@ COMMANDS = {
     "plan": ("plan", "Say what would be built for a list, and why; change nothing."),
     "run": ("run", "Plan a list, build what no wheel exists for, publish."),
     "rebuild": ("rebuild", "Build pins again and publish them under a build tag."),
+    "list": ("list", "Show, compare, check and update a list."),
+    "why": ("why", "Say how a project came into a list."),
     "coverage": ("coverage", "Say what a consumer of a list would still compile."),
     "serve": ("serve", "Serve a store on loopback."),
     "config": ("config", "Print the snippet with which an installer uses a mirror."),

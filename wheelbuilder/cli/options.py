@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 
@@ -14,6 +15,9 @@ store_option = click.option(
     "--store", "address", required=True, help="The mirror: a directory, or s3://bucket/prefix."
 )
 channel_option = click.option("--channel", default=DEFAULT_CHANNEL, show_default=True, help="The channel.")
+list_argument = click.argument("list_path", metavar="LIST", type=click.Path(path_type=Path))
+images_option = click.option("--images", type=click.Path(path_type=Path), help="The image table.")
+upstream_option = click.option("--upstream", help="The simple index whose wheels need not be built.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 

@@ -14,9 +14,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from wheelbuilder.build.cache import cache_home
 from wheelbuilder.cli.console import Screen
+from wheelbuilder.cli.options import images_option, list_argument, upstream_option
 from wheelbuilder.inputs.branches import Mode
 from wheelbuilder.inputs.images import Catalogue, default_path
 from wheelbuilder.inputs.lists import RequirementsList, read_list
+from wheelbuilder.plan.closure import Closure
 from wheelbuilder.plan.draft import draft
 from wheelbuilder.plan.experience import Experience
 from wheelbuilder.plan.plans import MirrorFiles, Plan
@@ -29,12 +31,12 @@ def planning_options(command: F) -> F:
     """Add the argument LIST and the options that choose a part of it."""
     for option in reversed(
         (
-            click.argument("list_path", metavar="LIST", type=click.Path(path_type=Path)),
+            list_argument,
             click.option("--target", "targets", multiple=True, help="Only this target; may be repeated."),
             click.option("--pin", "pins", multiple=True, help="Only this project; may be repeated."),
             click.option("--strict", is_flag=True, help="A constraint that cannot be read is an error."),
-            click.option("--images", type=click.Path(path_type=Path), help="The image table."),
-            click.option("--upstream", help="The simple index whose wheels need not be built."),
+            images_option,
+            upstream_option,
         )
     ):
         command = option(command)
@@ -59,9 +61,14 @@ class Chosen:
     retry: bool = False
 
 
+def read_catalogue(path: Path | None) -> Catalogue:
+    """Read an image table, or the one of this installation."""
+    return Catalogue.read(path or default_path())
+
+
 def read_inputs(chosen: Chosen) -> tuple[Catalogue, RequirementsList]:
     """Read the image table and the list with its branches and recipes."""
-    catalogue = Catalogue.read(chosen.images or default_path())
+    catalogue = read_catalogue(chosen.images)
     return catalogue, read_list(chosen.list_path, catalogue, strict=chosen.strict)
 
 
@@ -76,6 +83,17 @@ def with_closures(listed: RequirementsList, catalogue: Catalogue, index: Upstrea
     with bar() as shown:
         shown.add_task("resolving requirements", total=None)
         return resolved(listed, catalogue, Library(index=index, cache=cache_home()))
+
+
+def walked(listed: RequirementsList, upstream: str | None) -> tuple[Closure, ...]:
+    """Return the closures of a list, with what is unmet in them; none of one in another mode."""
+    if listed.mode is Mode.PINS:
+        return ()
+    from wheelbuilder.build.closures import closures
+    from wheelbuilder.build.library import Library
+
+    index = UpstreamIndex(upstream or listed.upstream, cache_home() / "http")
+    return closures(listed, Library(index=index, cache=cache_home()))
 
 
 def upstream_index(chosen: Chosen, listed: RequirementsList) -> UpstreamIndex:

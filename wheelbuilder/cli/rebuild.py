@@ -6,18 +6,19 @@ from pathlib import Path
 
 import click
 
+from wheelbuilder.cli.options import images_option, list_argument, upstream_option
 from wheelbuilder.cli.planning import Chosen
 from wheelbuilder.cli.run import Terms, carry_out, run_options
 from wheelbuilder.report.news import FailOn
 
 
 @click.command(name="rebuild")
-@click.argument("list_path", metavar="LIST", type=click.Path(path_type=Path))
+@list_argument
 @click.argument("pins", metavar="PIN...", nargs=-1, required=True)
 @click.option("--target", "targets", multiple=True, required=True, help="For this target; may be repeated.")
 @click.option("--force", is_flag=True, help="Build also what the mirror or upstream has already.")
-@click.option("--images", type=click.Path(path_type=Path), help="The image table.")
-@click.option("--upstream", help="The simple index whose wheels need not be built.")
+@images_option
+@upstream_option
 @run_options
 def command(
     list_path: Path,

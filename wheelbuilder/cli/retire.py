@@ -8,7 +8,14 @@ from pathlib import Path
 
 import click
 
-from wheelbuilder.cli.options import author, counted, dry_run_option, store_option
+from wheelbuilder.cli.options import (
+    author,
+    counted,
+    dry_run_option,
+    images_option,
+    list_argument,
+    store_option,
+)
 from wheelbuilder.cli.planning import Chosen, bar, read_inputs, upstream_index
 from wheelbuilder.cli.screen import say
 from wheelbuilder.mirror.read import states_cache
@@ -20,7 +27,7 @@ GRACE = 14  # days: time to find out that upstream's wheel does not work, and fo
 
 
 @click.command(name="retire")
-@click.argument("list_path", metavar="LIST", type=click.Path(path_type=Path))
+@list_argument
 @store_option
 @click.option(
     "--grace",
@@ -29,7 +36,7 @@ GRACE = 14  # days: time to find out that upstream's wheel does not work, and fo
     show_default=True,
     help="Days that upstream's wheel must have been there. 0: at once, also where no date is known.",
 )
-@click.option("--images", type=click.Path(path_type=Path), help="The image table.")
+@images_option
 @click.option("--upstream", help="The simple index to ask instead of the list's.")
 @dry_run_option
 def command(

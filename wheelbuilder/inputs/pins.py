@@ -50,6 +50,11 @@ class Pin:
     def __str__(self) -> str:
         return f"{self.name}{'===' if self.arbitrary else '=='}{self.version_text}"
 
+    @property
+    def identity(self) -> tuple[NormalizedName, str]:
+        """What makes it one pin with others: `===` compares text, and no file serves both 1.0 and 1.0.0."""
+        return self.name, self.version_text.lower() if self.arbitrary else str(self.version)
+
     def accepts(self, version: Version) -> bool:
         """Say whether an installer takes a file of this version for the pin (PEP 440, "Version matching").
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, is_dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import Version
 
 from wheelbuilder.errors import ConfigurationError
 from wheelbuilder.inputs.pins import Pin
@@ -125,6 +126,20 @@ class Recipes:
             if versions.contains(pin.version, prereleases=True):
                 recipe = _overlaid(recipe, settings)
         return recipe
+
+    def unused(self, pins: Iterable[Pin]) -> list[tuple[NormalizedName, SpecifierSet | None]]:
+        """Return what holds for none of the pins: recipes (None), and version ranges of the others."""
+        versions: dict[NormalizedName, list[Version]] = {}
+        for pin in pins:
+            versions.setdefault(pin.name, []).append(pin.version)
+        ranges = [
+            (name, range_)
+            for name, file in self._files.items()
+            for range_, _ in file.layers
+            if name in versions
+            and not any(range_.contains(version, prereleases=True) for version in versions[name])
+        ]
+        return [*((name, None) for name in self._files if name not in versions), *ranges]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

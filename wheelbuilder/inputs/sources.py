@@ -43,7 +43,7 @@ class Source:
         if self.url is not None and not self.is_kept:
             return self.fetched(fetch)
         try:
-            return _read_text(self.path)
+            return read_file(self.path)
         except ConfigurationError as error:
             raise ConfigurationError(f"{self.key} = {error.message}", error.hint) from None
 
@@ -59,10 +59,11 @@ class Source:
 
 def read_place(place: str, *, fetch: Fetch) -> str:
     """Return the text at a path or URL."""
-    return fetch(place) if is_address(place) else _read_text(Path(place))
+    return fetch(place) if is_address(place) else read_file(Path(place))
 
 
-def _read_text(path: Path) -> str:
+def read_file(path: Path) -> str:
+    """Return the text of a file; raises ConfigurationError naming it."""
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

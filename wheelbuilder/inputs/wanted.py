@@ -103,11 +103,9 @@ def _contradict(pins: Sequence[Pin]) -> bool:
 
 
 def _unite(united: United, pin: Pin, branch: str) -> None:
-    # `===` compares text: 1.0 and 1.0.0 are one version, and no file serves both
-    key = pin.name, pin.version_text.lower() if pin.arbitrary else str(pin.version)
-    known = united.setdefault(key, pin)
+    known = united.setdefault(pin.identity, pin)
     if branch not in known.branches:
-        united[key] = replace(known, branches=(*known.branches, branch))
+        united[pin.identity] = replace(known, branches=(*known.branches, branch))
 
 
 def _sorted(pins: Iterable[Pin]) -> tuple[Pin, ...]:

@@ -43,11 +43,13 @@ class Unmet:
     chain: tuple[Reason, ...]
     complaint: str
 
+    @property
+    def sentence(self) -> str:
+        """What is unmet, whatever the target."""
+        return f"{', '.join(map(str, self.chain))}, but the branch {self.branch} {self.complaint}"
+
     def __str__(self) -> str:
-        return (
-            f"{', '.join(map(str, self.chain))}, "
-            f"but the branch {self.branch} {self.complaint} for {self.target}"
-        )
+        return f"{self.sentence} for {self.target}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -22,7 +22,7 @@ def covered(published: MirrorFiles, recipe: Recipe) -> Coverage:
         (wanted,),
         mirror={},
         upstream=upstream,
-        recipe_for=lambda _pin: recipe,
+        recipe_for=lambda _pin, _target: recipe,
         key_of=simple_key,
         today=TODAY,
     )
@@ -83,7 +83,7 @@ def test_each_branch_is_proven_for_itself() -> None:
             names["b"]: files("b-1-py3-none-any.whl"),
             names["c"]: None,
         },
-        recipe_for=lambda pin: Recipe(project=pin.name),
+        recipe_for=lambda pin, _: Recipe(project=pin.name),
         key_of=simple_key,
         today=TODAY,
     )

@@ -13,7 +13,14 @@ import wheelbuilder
 PACKAGE = Path(wheelbuilder.__file__).parent
 ROOMS = ("inputs", "plan", "build", "mirror", "report", "pipeline", "cli")
 PURE = (
-    *("inputs.pins", "inputs.targets", "inputs.wanted", "inputs.quantities"),
+    *(
+        "inputs.bindep",
+        "inputs.recipes",
+        "inputs.pins",
+        "inputs.targets",
+        "inputs.wanted",
+        "inputs.quantities",
+    ),
     *(
         "plan.files",
         "plan.decisions",

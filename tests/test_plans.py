@@ -41,7 +41,7 @@ def plan(mirror: tuple[IndexFile, ...] = (), rebuilt: tuple[str, ...] = ()) -> P
         wanted(),
         mirror={BUILT: mirror},
         upstream=UPSTREAM,
-        recipe_for=lambda pin: Recipe(project=pin.name),
+        recipe_for=lambda pin, _: Recipe(project=pin.name),
         key_of=simple_key,
         today=date(2026, 11, 23),
         rebuilt=frozenset(map(canonicalize_name, rebuilt)),

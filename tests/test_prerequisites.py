@@ -17,7 +17,7 @@ from wheelbuilder.build.outcomes import Built, BuiltWheel, FailureClass, Outcome
 from wheelbuilder.build.prerequisites import resolve_or_build, wheels
 from wheelbuilder.build.site import Site
 from wheelbuilder.inputs.images import Catalogue, default_path
-from wheelbuilder.inputs.recipes import Recipes
+from wheelbuilder.inputs.recipe_files import read_recipes
 from wheelbuilder.plan.decisions import Build
 from wheelbuilder.plan.upstream import UpstreamIndex
 
@@ -41,7 +41,7 @@ def site(index: FileIndex, folder: Path, **options: Any) -> Site:
         "engine": None,
         "catalogue": Catalogue.read(default_path()),
         "upstream": UpstreamIndex(index.url, back_off=0),
-        "recipes": Recipes.read(folder / "recipes"),
+        "recipes": read_recipes(folder / "recipes"),
         "cache": folder / "cache",
         "scratch": folder / "scratch",
         "build_constraints": (),

@@ -7,8 +7,11 @@ import pytest
 from samples import pin
 
 from wheelbuilder.errors import ConfigurationError
+from wheelbuilder.inputs.images import Catalogue, Role, default_path
+from wheelbuilder.inputs.recipe_files import read_recipes
 from wheelbuilder.inputs.recipes import Graft, Limits, Native, Recipe, Recipes
 
+CATALOGUE = Catalogue.read(default_path())
 FULL = """\
 environment = { CFLAGS = "-O2" }
 build-requires = ["cython<3"]
@@ -40,7 +43,7 @@ def read(folder: Path, text: str, name: str = "python-ldap", **patches: str) -> 
     (folder / f"{name}.toml").write_text(text)
     for stem, diff in patches.items():
         (folder / f"{stem}.patch").write_text(diff)
-    return Recipes.read(folder)
+    return read_recipes(folder)
 
 
 def test_every_key(tmp_path: Path) -> None:
@@ -77,9 +80,9 @@ def test_a_range_takes_pre_releases(tmp_path: Path) -> None:
 
 
 def test_no_recipe_is_the_empty_recipe_under_the_lists_limits(tmp_path: Path) -> None:
-    assert Recipes.read(tmp_path / "none").for_pin(pin("six===1")) == Recipe(project=pin("six===1").name)
+    assert read_recipes(tmp_path / "none").for_pin(pin("six===1")) == Recipe(project=pin("six===1").name)
     limits = Limits(timeout=60.0)
-    assert Recipes.read(tmp_path, limits).for_pin(pin("six===1")).limits == limits
+    assert read_recipes(tmp_path, limits).for_pin(pin("six===1")).limits == limits
 
 
 @pytest.mark.parametrize(
@@ -118,3 +121,48 @@ def test_the_file_is_named_after_the_project(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"Python_LDAP\.toml") as error:
         read(tmp_path, "", name="Python_LDAP")
     assert error.value.hint == "Rename it to python-ldap.toml."
+
+
+def test_a_bindep_file_adds_what_it_wants_on_the_build_root(tmp_path: Path) -> None:
+    (tmp_path / "bindep.txt").write_text(
+        "libldap-dev [platform:dpkg !platform:debian-bookworm]\nlibldap2-dev [platform:debian-12]\n"
+        "openldap-devel [platform:rpm]\nslapd [platform:dpkg test]\nlibold-dev [platform:dpkg old]\n"
+    )
+    recipes = read(
+        tmp_path,
+        """system-packages.deb = ["make"]
+bindep = { file = "bindep.txt" }
+[[versions]]
+range = "<2"
+bindep = { file = "bindep.txt", profiles = ["old"] }
+""",
+    )
+    roots = {name: family.roots["x86_64", Role.BUILD] for name, family in CATALOGUE.families.items()}
+
+    def found(version: str, family: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        recipe = recipes.for_pin(pin(f"python-ldap==={version}"), roots[family])
+        return recipe.deb, recipe.rpm
+
+    assert found("3.0", "bookworm") == (("make", "libldap2-dev"), ())
+    assert found("3.0", "trixie") == (("make", "libldap-dev"), ())
+    assert found("3.0", "manylinux_2_28") == (("make",), ("openldap-devel",))
+    assert found("1.0", "trixie") == (("make", "libldap-dev", "libldap-dev", "libold-dev"), ())
+    assert recipes.for_pin(pin("python-ldap===3.0")).deb == ("make",)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "complaint"),
+    [
+        ("bindep = {}", "", "bindep: the key 'file' is missing"),
+        ("bindep.file = 'none.txt'", "", "bindep: 'file' cannot be read"),
+        ("bindep = { file = 'b.txt', profile = [] }", "", "bindep: the key 'profile' is not known"),
+        ("bindep.file = 'b.txt'", "liba b", "b.txt:1: 'liba b' is no line"),
+        ("bindep.file = 'b.txt'", "/usr/bin/gcc", "b.txt:1: '/usr/bin/gcc' is a path"),
+    ],
+)
+def test_a_mistake_in_a_bindep_file_is_one_of_the_recipe(
+    tmp_path: Path, text: str, line: str, complaint: str
+) -> None:
+    (tmp_path / "b.txt").write_text(line)
+    with pytest.raises(ConfigurationError, match=complaint):
+        read(tmp_path, text)

@@ -18,6 +18,7 @@ from wheelbuilder.build.site import Site
 from wheelbuilder.build.wheelcheck import requires_dist
 from wheelbuilder.errors import UnreachableError
 from wheelbuilder.inputs.http import session
+from wheelbuilder.inputs.images import Role
 from wheelbuilder.inputs.pins import Origin, Pin
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.plan.decisions import Build
@@ -182,7 +183,7 @@ def _as_build(
         origin=Origin(branch="build requirements", file=text, line=0),
         branches=(),
     )
-    recipe = site.recipes.for_pin(pin)
+    recipe = site.recipes.for_pin(pin, site.catalogue.root(target, Role.BUILD))
     key = key_of(site.catalogue, site.build_constraints)(pin, file, recipe, target, None)
     return Build(
         pin=pin, target=target, sdist=file, recipe=recipe, reason=f"a build requires {text}", key=key

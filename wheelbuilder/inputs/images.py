@@ -17,6 +17,7 @@ from wheelbuilder.inputs.targets import Target
 ROOT_FORMAT = 1  # raised when the way roots are made changes what is in them
 POLICY = re.compile(r"(manylinux|musllinux)_[0-9]+_[0-9]+")
 PINNED = re.compile(r"\S+@sha256:[0-9a-f]{64}")
+DISTRIBUTION = re.compile(r"[a-z]+(?:-[0-9]+(?:\.[0-9]+)*)?")
 INTERPRETER = re.compile(r"cp3[0-9]+")
 
 
@@ -62,7 +63,8 @@ class Interpreter:
 class Root:
     """A root file system: of one family, for one architecture, in one role.
 
-    digest: of everything that says what is in it; for an image taken as it is, its own.
+    digest: of everything that says what is in it; for an image taken as it is, its own. distribution: as in
+    `debian-12`, of which bindep files speak; "" where the table does not say.
     """
 
     family: str
@@ -70,6 +72,7 @@ class Root:
     arch: Architecture
     role: Role
     digest: str
+    distribution: str = ""
     suite: str = ""  # archive families: the suite and the packages to install
     packages: tuple[str, ...] = ()
     image: str = ""  # registry families: the pinned reference
@@ -226,7 +229,7 @@ def _interpreter(name: str, row: Table) -> tuple[str, Interpreter]:
 
 
 def _archive_roots(name: str, row: Table, architectures: dict[str, Architecture]) -> Iterator[Root]:
-    suite = row.get("suite", str)
+    suite, distribution = row.get("suite", str), _distribution(row)
     packages = row.table("packages")
     chosen = {role: packages.strings(role.value) for role in Role}
     packages.done()
@@ -238,6 +241,7 @@ def _archive_roots(name: str, row: Table, architectures: dict[str, Architecture]
                 arch=_known(arch, row, architectures),
                 role=role,
                 digest="",
+                distribution=distribution,
                 suite=suite,
                 packages=chosen[role],
             )
@@ -245,7 +249,7 @@ def _archive_roots(name: str, row: Table, architectures: dict[str, Architecture]
 
 
 def _registry_roots(name: str, row: Table, architectures: dict[str, Architecture]) -> Iterator[Root]:
-    hidden = row.strings("bare-hides", ())
+    hidden, distribution = row.strings("bare-hides", ()), _distribution(row)
     for arch, image in row.mapping("images").items():
         if not PINNED.fullmatch(image):
             raise row.error(f"images.{arch}", "must be pinned by digest", "Write registry/name@sha256:….")
@@ -256,10 +260,18 @@ def _registry_roots(name: str, row: Table, architectures: dict[str, Architecture
                 arch=_known(arch, row, architectures),
                 role=role,
                 digest=image.rpartition(":")[2],
+                distribution=distribution,
                 image=image,
                 hidden=hidden if role is Role.BARE else (),
             )
             yield _with_digest(root) if root.hidden else root
+
+
+def _distribution(row: Table) -> str:
+    text = row.get("distribution", str, "")
+    if text and not DISTRIBUTION.fullmatch(text):
+        raise row.error("distribution", f"must look like debian-12, not {text!r}")
+    return text
 
 
 def _known(arch: str, row: Table, architectures: dict[str, Architecture]) -> Architecture:

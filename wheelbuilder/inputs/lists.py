@@ -16,7 +16,8 @@ from wheelbuilder.inputs.demands import Demands, parse_demands
 from wheelbuilder.inputs.http import fetch_text, is_address
 from wheelbuilder.inputs.images import Catalogue
 from wheelbuilder.inputs.pins import Constraints, parse_constraints
-from wheelbuilder.inputs.recipes import Recipes, limits, requirements
+from wheelbuilder.inputs.recipe_files import limits, read_recipes, requirements
+from wheelbuilder.inputs.recipes import Recipes
 from wheelbuilder.inputs.sources import Fetch, Source, read_place
 from wheelbuilder.inputs.tables import Table, read_toml
 from wheelbuilder.inputs.targets import Target
@@ -169,7 +170,7 @@ def _recipes(table: Table, folder: Path) -> Recipes:
     recipes = folder / (given or "recipes")
     if given is not None and not recipes.is_dir():
         raise table.error("recipes", f"names {recipes}, which is no folder")
-    return Recipes.read(recipes, limits(table.table("limits")))
+    return read_recipes(recipes, limits(table.table("limits")))
 
 
 def _refuse_unknown(table: Table, read: RequirementsList) -> None:

@@ -10,7 +10,7 @@ from packaging.utils import NormalizedName
 
 from wheelbuilder.errors import ConfigurationError
 from wheelbuilder.inputs.branches import Mode
-from wheelbuilder.inputs.images import Catalogue
+from wheelbuilder.inputs.images import Catalogue, Role
 from wheelbuilder.inputs.lists import RequirementsList
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.inputs.wanted import Wanted, pins_for
@@ -42,11 +42,12 @@ def draft(
     """
     wanted = wanted_by(listed, targets=targets, projects=projects)
     upstream = index.files(versions_wanted(wanted), progress)
+    roots = {target: catalogue.root(target, Role.BUILD) for target in listed.targets}
     plan = make_plan(
         wanted,
         mirror=mirror,
         upstream=upstream,
-        recipe_for=listed.recipes.for_pin,
+        recipe_for=lambda pin, target: listed.recipes.for_pin(pin, roots[target]),
         key_of=key_of(catalogue, listed.build_constraints),
         today=today,
         rebuilt=frozenset(rebuilt),

@@ -86,7 +86,7 @@ def make_plan(
     *,
     mirror: MirrorFiles,
     upstream: UpstreamFiles,
-    recipe_for: Callable[[Pin], Recipe],
+    recipe_for: Callable[[Pin, Target], Recipe],
     key_of: KeyOf,
     today: date,
     rebuilt: frozenset[NormalizedName] = frozenset(),
@@ -97,7 +97,7 @@ def make_plan(
     """
 
     def decided(pin: Pin, target: Target) -> Decision:
-        ours, theirs, recipe = mirror.get(pin.name, ()), upstream.get(pin.name), recipe_for(pin)
+        ours, theirs, recipe = mirror.get(pin.name, ()), upstream.get(pin.name), recipe_for(pin, target)
         if pin.name in rebuilt:
             return rebuild(pin, target, mirror=ours, upstream=theirs, recipe=recipe, key_of=key_of)
         return decide(pin, target, mirror=ours, upstream=theirs, recipe=recipe, key_of=key_of, today=today)

@@ -188,6 +188,7 @@ MAPPING = "AttributeError: module 'collections' has no attribute 'MutableMapping
 IMP_IMPORTER = "AttributeError: module 'pkgutil' has no attribute 'ImpImporter'. Did you mean: 'zipimporter'?"
 READFP = "AttributeError: 'ConfigParser' object has no attribute 'readfp'. Did you mean: 'read'?"
 USE_2TO3 = "error in suds-jurko setup command: use_2to3 is invalid."
+IN_CPP = "x.h:571:5: error: '_PyFloat_Pack4' was not declared in this scope; did you mean 'PyFloat_Pack4'?"
 CYTHON_3 = "gevent/x.pyx:10:4: undeclared name not builtin: long"
 
 
@@ -198,6 +199,7 @@ CYTHON_3 = "gevent/x.pyx:10:4: undeclared name not builtin: long"
         (OLD_FRAME, "PyFrameObject"),
         (UNAVAILABLE_API, "PyEval_CallObject"),
         ("x.c:1:10: fatal error: longintrepr.h: No such file or directory", "longintrepr.h"),
+        (IN_CPP, "_PyFloat_Pack4"),
         (EDITION, "edition2024"),
         (RUSTC, "requires rustc 1.67.1"),
         (RUSTC_LIST, "rustc 1.63.0 is not supported"),

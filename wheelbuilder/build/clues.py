@@ -65,7 +65,7 @@ CLUES = (
         AT + r"(?:fatal )?error: (longintrepr\.h): No such file",
         AT + r"(?:fatal )?error: ([^\n]*\b_?Py[A-Z]\w*[^\n]* has no member named[^\n]*)",
         AT + r"(?:fatal )?error: ([^\n]*(?:incomplete typedef|undeclared)[^\n]*\b_?Py[A-Z]\w*[^\n]*)",
-        AT + r"(?:fatal )?error: ([^\n]*\b_?Py[A-Z]\w*[^\n]* undeclared[^\n]*)",
+        AT + r"(?:fatal )?error: ([^\n]*\b_?Py[A-Z]\w*[^\n]* (?:undeclared|was not declared)[^\n]*)",
         AT + r"(?:fatal )?error: (implicit declaration of function \W_?Py[A-Z]\w*[^\n]*)",
         AT + r"(?:fatal )?error: (too (?:few|many) arguments to function \W_?Py[A-Z]\w*[^\n]*)",
         AT + r"error: lvalue required as left operand of assignment\n[^\n]*\b(Py_(?:TYPE|SIZE|REFCNT))\b",

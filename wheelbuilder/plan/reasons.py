@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 from packaging.tags import Tag
 
@@ -91,10 +92,12 @@ def _libc_reason(target: Target, platforms: set[str]) -> str:
     return f"upstream has wheels for {_some(floors)} only, none for {target.policy}"
 
 
+@cache
 def _platforms(target: Target) -> frozenset[str]:
     return frozenset(tag.platform for tag in target.tags)
 
 
+@cache
 def _pythons(target: Target) -> frozenset[tuple[str, str]]:
     return frozenset((tag.interpreter, tag.abi) for tag in target.tags)
 

@@ -268,8 +268,8 @@ class Workplace:
         return sorted(path.name for path in self.store.glob("files/*/*.whl"))
 
     def log(self, outcome: Mapping[str, Any], step: str) -> str:
-        """What a step of an outcome printed, read from the store."""
-        (key,) = [row["log"] for row in outcome["steps"] if row["step"] == step and "log" in row]
+        """What a step of an outcome printed in its last attempt, read from the store."""
+        *_, key = [row["log"] for row in outcome["steps"] if row["step"] == step and "log" in row]
         return gzip.decompress((self.store / key).read_bytes()).decode(errors="replace")
 
 

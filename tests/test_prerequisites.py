@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from samples import X86
+from samples import X86, pin
 from sdists import FileIndex, in_tree
 from simple_index import Answer
 from tinywheel import make_wheel
 
-from wheelbuilder.build.outcomes import Built, BuiltWheel, FailureClass, Outcome, StepFailedError
-from wheelbuilder.build.prerequisites import resolve_or_build, wheels
+from wheelbuilder.build import shelf
+from wheelbuilder.build.outcomes import Built, BuiltWheel, FailureClass, StepFailedError
+from wheelbuilder.build.prerequisites import LacksWheelsError, resolve, wheels
 from wheelbuilder.build.site import Site
+from wheelbuilder.build.tasks import Given
 from wheelbuilder.inputs.images import Catalogue, default_path
 from wheelbuilder.inputs.recipe_files import read_recipes
 from wheelbuilder.plan.decisions import Build
@@ -46,7 +49,6 @@ def site(index: FileIndex, folder: Path, **options: Any) -> Site:
         "scratch": folder / "scratch",
         "build_constraints": (),
         "constraints": {},
-        "memory": 1 << 30,
         "jobs": 1,
     }
     return Site(**(usual | options))
@@ -54,22 +56,28 @@ def site(index: FileIndex, folder: Path, **options: Any) -> Site:
 
 @dataclass
 class Workbench:
-    """Builds by writing a wheel, and remembers what it was asked for."""
+    """Builds what is asked for by writing a wheel, and remembers the keys."""
 
     folder: Path
     keys: list[str] = field(default_factory=list)
 
-    def __call__(self, build: Build, _waiting: tuple[str, ...]) -> Outcome:
+    def build(self, build: Build, site: Site) -> Built:
         self.keys.append(build.key)
-        made = make_wheel(
-            self.folder / build.key, build.pin.name, str(build.pin.version), body=f"KEY = {build.key!r}"
-        )
-        wheel = BuiltWheel(path=made, sha256="", size=0, requires_python=None)
-        return Built(build=build, wheel=wheel, sdist=made, steps=())
+        made = make_wheel(self.folder / build.key, build.pin.name, body=f"KEY = {build.key!r}")
+        digest = hashlib.sha256(made.read_bytes()).hexdigest()
+        wheel = BuiltWheel(path=made, sha256=digest, size=0, requires_python=None)
+        source = site.sdists / build.sdist.sha256 / build.sdist.filename
+        source.parent.mkdir(parents=True, exist_ok=True)
+        source.touch()
+        return shelf.put(Built(build=build, wheel=wheel, sdist=source, steps=()), site)
 
 
-def resolved(site: Site, bench: Workbench) -> bytes:
-    files = resolve_or_build(["late"], X86, site, cast(Any, bench), (cast(Any, "top"),))
+def resolved(site: Site, bench: Workbench, given: tuple[Given, ...] = ()) -> bytes:
+    try:
+        files = resolve(["late"], X86, site, given=given)
+    except LacksWheelsError as error:
+        built = [bench.build(build, site) for build in error.builds]
+        return resolved(site, bench, tuple(Given(key=it.build.key, wheel=it.wheel.path) for it in built))
     (path,) = wheels(files, site)
     return path.read_bytes()
 
@@ -92,25 +100,39 @@ def test_another_recipe_or_other_build_constraints_build_anew(index: FileIndex, 
     assert resolved(site(index, tmp_path), bench) == first and len(bench.keys) == 3
 
 
-def test_a_recipes_build_constraints_choose_what_is_built(index: FileIndex, tmp_path: Path) -> None:
-    index.offer(in_tree("late", version="2.0"))
-    bench = Workbench(tmp_path / "bench")
-    here = site(index, tmp_path)
-    for bounds, version in (((), "2.0"), (("late<2",), "1.0")):
-        (file,) = resolve_or_build(["late"], X86, here, cast(Any, bench), (cast(Any, "top"),), bounds)
-        assert file.filename.startswith(f"late-{version}-")
-
-
-def test_a_copy_that_was_cut_short_does_not_serve(index: FileIndex, tmp_path: Path) -> None:
+def test_a_wheel_that_is_not_as_it_was_does_not_serve(index: FileIndex, tmp_path: Path) -> None:
     bench, here = Workbench(tmp_path / "bench"), site(index, tmp_path)
     first = resolved(here, bench)
     (path,) = here.wheelhouse(X86).rglob("*.whl")
-    path.rename(path.with_name(".partial"))
+    path.write_bytes(first + b"x")
     assert resolved(replace(here, _resolvers={}), bench) == first and len(bench.keys) == 2
+
+
+def test_a_build_of_the_run_is_preferred_to_the_newest(index: FileIndex, tmp_path: Path) -> None:
+    index.offer(in_tree("late", version="2.0"))
+    here = site(index, tmp_path)
+    with pytest.raises(LacksWheelsError) as newest:
+        resolve(["late"], X86, here)
+    pinned = replace(newest.value.builds[0], pin=pin("late===1.0"), key="pinned")
+    here = site(index, tmp_path, planned={(pinned.pin.name, X86): (pinned,)})
+    for text, expected in (("late", "1.0"), ("late<2", "1.0"), ("late>1", "2.0")):
+        with pytest.raises(LacksWheelsError) as caught:
+            resolve([text], X86, here)
+        assert [str(it.pin.version) for it in caught.value.builds] == [expected]
+
+
+def test_what_was_given_and_does_not_help_is_not_asked_for_again(index: FileIndex, tmp_path: Path) -> None:
+    here = site(index, tmp_path)
+    with pytest.raises(LacksWheelsError) as caught:
+        resolve(["late"], X86, here)
+    other = make_wheel(here.wheelhouse(X86) / "other", "other")
+    given = tuple(Given(key=build.key, wheel=other) for build in caught.value.builds)
+    with pytest.raises(StepFailedError, match="cannot be had"):
+        resolve(["late"], X86, here, given=given)
 
 
 def test_a_page_that_is_refused_fails_the_build_that_asks(index: FileIndex, tmp_path: Path) -> None:
     here = site(index, tmp_path)
     with pytest.raises(StepFailedError, match="blocked") as caught:
-        resolve_or_build(["blocked"], X86, here, cast(Any, None), (cast(Any, "top"),))
+        resolve(["blocked"], X86, here)
     assert caught.value.failure is FailureClass.REQUIREMENTS

@@ -1,124 +1,308 @@
 from __future__ import annotations
 
-import platform
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
-from samples import ARM, X86, file, pin
+from builds import FOREIGN, HOST, build, built, failed, needs, pure
 
-from wheelbuilder.build.outcomes import Built, BuiltWheel, Covered, Failed, FailureClass, Outcome, Step
-from wheelbuilder.build.schedule import outcomes
-from wheelbuilder.inputs.recipes import Recipe
-from wheelbuilder.inputs.targets import Target
+from wheelbuilder.build import tasks
+from wheelbuilder.build.admission import Room
+from wheelbuilder.build.graph import End
+from wheelbuilder.build.outcomes import Built, Covered, Failed, FailureClass, Needs, Outcome, Unfinished
+from wheelbuilder.build.schedule import NOT_STARTED, WAS_ENDED, Crew, Deadline, Work, outcomes
+from wheelbuilder.build.tasks import Task
+from wheelbuilder.errors import InterruptedRunError
 from wheelbuilder.plan.decisions import Build
+from wheelbuilder.plan.experience import Cost
 
-HOST, FOREIGN = (X86, ARM) if platform.machine() == "x86_64" else (ARM, X86)
-
-
-def build(name: str = "foo", target: Target = HOST) -> Build:
-    wanted = pin(f"{name}===1.0")
-    return Build(
-        pin=wanted,
-        target=target,
-        sdist=file(f"{name}-1.0.tar.gz"),
-        recipe=Recipe(project=wanted.name),
-        reason="",
-        key=f"{name} {target}",
-    )
+G = 1 << 30
+A, B, C, D = (build(name) for name in "abcd")
+Run = Callable[[Task], Outcome | Needs]
 
 
-def built(build: Build, tag: str) -> Built:
-    wheel = BuiltWheel(
-        path=Path(f"{build.pin.name}-1.0-{tag}.whl"), sha256="a" * 64, size=1, requires_python=None
-    )
-    return Built(build=build, wheel=wheel, sdist=Path("x"), steps=())
-
-
-def pure(build: Build) -> Outcome:
-    return built(build, "py3-none-any")
-
-
-def native(build: Build) -> Outcome:
-    return built(build, f"cp311-cp311-manylinux_2_17_{build.target.arch}")
-
-
-def failing(build: Build) -> Outcome:
-    return Failed(build=build, failure=FailureClass.COMPILER, step=Step.BUILD, summary="")
+def nothing(build: Build) -> Needs:
+    return needs(build)
 
 
 @pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(2) as pool:
-        yield pool
+def crew() -> Iterator[Crew]:
+    with ThreadPoolExecutor(2) as builders, ThreadPoolExecutor(1) as clerks:
+        yield Crew(builders=builders, clerks=clerks, room=Room(memory=8 * G, slots=2))
 
 
-def noted(run: Callable[[Build], Outcome], calls: list[str]) -> Callable[[Build], Outcome]:
-    def noting(build: Build) -> Outcome:
-        calls.append(build.key)
-        return run(build)
+@dataclass
+class Log:
+    """Runs tasks and remembers which, and how many at a time."""
 
-    return noting
+    run: Run
+    tasks: list[Task] = field(default_factory=list)
+    most: int = 0
+    _now: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def __call__(self, task: Task) -> Outcome | Needs:
+        with self._lock:
+            self.tasks.append(task)
+            self._now += 1
+            self.most = max(self.most, self._now)
+        try:
+            return self.run(task)
+        finally:
+            with self._lock:
+                self._now -= 1
 
-def test_a_pure_wheel_covers_the_other_targets(pool: ThreadPoolExecutor) -> None:
-    calls: list[str] = []
-    found = list(outcomes([build(target=FOREIGN), build(target=HOST)], noted(pure, calls), pool))
-    assert calls == [f"foo {HOST}"]
-    assert isinstance(found[0], Built) and isinstance(found[1], Covered)
-    assert (found[1].build.target, found[1].by, found[1].filename) == (
-        FOREIGN,
-        HOST,
-        "foo-1.0-py3-none-any.whl",
-    )
-
-
-@pytest.mark.parametrize("run", [native, failing])
-def test_other_targets_follow_where_nothing_covers_them(
-    run: Callable[[Build], Outcome], pool: ThreadPoolExecutor
-) -> None:
-    calls: list[str] = []
-    found = list(outcomes([build(target=FOREIGN), build(target=HOST)], noted(run, calls), pool))
-    assert calls == [f"foo {HOST}", f"foo {FOREIGN}"] and [type(it) for it in found] == [type(found[0])] * 2
+    @property
+    def names(self) -> str:
+        return "".join(task.build.pin.name for task in self.tasks)
 
 
-def test_outcomes_come_as_they_are_ready(pool: ThreadPoolExecutor) -> None:
+def native(task: Task) -> Outcome:
+    time.sleep(0.001)  # so that another worker gets its turn
+    return built(task.build)
+
+
+def slow(task: Task) -> Outcome:
+    time.sleep(0.03)
+    return built(task.build)
+
+
+def lacking(wanted: dict[str, list[Build]], run: Run = native) -> dict[str, Any]:
+    """A survey and a run to which builds need others; a build that was given them is run."""
+
+    def honest(task: Task) -> Outcome | Needs:
+        given = {it.key for it in task.given}
+        missing = [it for it in wanted.get(task.build.key, []) if it.key not in given]
+        return needs(task.build, *missing) if missing else run(task)
+
+    return {"survey": lambda it: needs(it, *wanted.get(it.key, [])), "run": honest}
+
+
+def ended(
+    builds: Sequence[Build], run: Run, crew: Crew, deadline: Deadline | None = None, **work: Any
+) -> list[End]:
+    usual: dict[str, Any] = {"survey": nothing, "cost": lambda _: Cost(seconds=1.0)}
+    return list(outcomes(builds, Work(run=run, **(usual | work)), crew, deadline))
+
+
+def kinds(ends: Sequence[End]) -> dict[str, str]:
+    return {end.build.key.removesuffix(f" {HOST}"): type(end).__name__ for end in ends}
+
+
+def test_every_build_has_one_outcome(crew: Crew) -> None:
+    builds = [build(f"p{n}", target) for n in range(50) for target in (HOST, FOREIGN)]
+    chosen = {f"p{n}": (pure, built, failed)[n % 3] for n in range(50)}
+    log = Log(lambda task: native(task) and chosen[task.build.pin.name](task.build))
+    found = ended(builds, log, crew)
+    assert sorted(it.build.key for it in found) == sorted(it.key for it in builds)
+    assert log.most == 2 and len(log.tasks) == 100 - 17  # a pure wheel serves the other target
+    assert ended([], native, crew) == []
+
+
+def test_outcomes_come_as_they_are_ready(crew: Crew) -> None:
     go = threading.Event()
 
-    def run(build: Build) -> Outcome:
-        if build.pin.name == "slow":
-            assert go.wait(20)
-        return pure(build)
+    def run(task: Task) -> Outcome:
+        assert task.build.pin.name == "b" or go.wait(20)
+        return built(task.build)
 
-    found = outcomes([build("slow"), build("quick")], run, pool)
-    assert next(found).build.pin.name == "quick"
+    work = Work(run=run, survey=nothing, cost=lambda _: Cost(seconds=1.0))
+    found = outcomes([A, B], work, crew)
+    assert next(found).build.pin.name == "b"
     go.set()
-    assert [it.build.pin.name for it in found] == ["slow"]
+    assert [it.build.pin.name for it in found] == ["a"]
 
 
-def test_every_build_has_one_outcome(pool: ThreadPoolExecutor) -> None:
-    builds = [build(f"p{n}", target) for n in range(50) for target in (X86, ARM)]
-    runs = {name: (pure, native, failing)[n % 3] for n, name in enumerate(f"p{n}" for n in range(50))}
-    found = list(outcomes(builds, lambda build: runs[build.pin.name](build), pool))
-    assert sorted(it.build.key for it in found) == sorted(it.key for it in builds)
-    assert list(outcomes([], pure, pool)) == []
+def test_a_requirement_that_a_build_finds_out_about_is_built_and_given_to_it(crew: Crew) -> None:
+    def run(task: Task) -> Outcome | Needs:
+        if task.build in (A, C) and not task.given:
+            return needs(task.build, B)
+        return built(task.build)
+
+    log = Log(run)
+    told: list[Needs] = []
+    found = ended([A, C], log, crew, tell=told.append)
+    assert kinds(found) == {"a": "Built", "b": "Built", "c": "Built"}
+    assert log.names.count("b") == 1 and log.names.count("a") == log.names.count("c") == 2
+    assert {task.build.key: [it.key for it in task.given] for task in log.tasks[-2:]} == {
+        A.key: [B.key],
+        C.key: [B.key],
+    }
+    assert sorted(it.build.pin.name for it in told) == ["a", "c"]
 
 
-def test_an_exception_ends_the_run_and_what_waits_is_not_started() -> None:
-    calls: list[str] = []
-    ended = threading.Event()
+def test_a_survey_tells_ahead_and_no_worker_finds_out_in_vain(crew: Crew) -> None:
+    wanted = {A.key: [B], B.key: [C]}
+    log = Log(slow)
+    others = [build(f"p{n}") for n in range(6)]
+    costs = {build.key: 9.0 for build in others}  # they start first, and the survey is done meanwhile
+    found = ended(
+        [A, *others], log, crew,
+        survey=lambda it: needs(it, *wanted.get(it.key, [])),
+        cost=lambda it: Cost(seconds=costs.get(it.key, 1.0)),
+    )  # fmt: skip
+    assert len(found) == 9 and [name for name in log.names if name in "abc"] == ["c", "b", "a"]
 
-    def run(build: Build) -> Outcome:
-        calls.append(build.key)
-        if len(calls) == 1:
-            raise RuntimeError("the engine is gone")
-        ended.wait(30)  # what was started meanwhile is not done before the run has ended
-        return pure(build)
 
-    with ThreadPoolExecutor(1) as pool:
-        with pytest.raises(RuntimeError, match="the engine is gone"):
-            list(outcomes([build(f"p{n}") for n in range(500)], run, pool))
-        ended.set()
-    assert len(calls) <= 2
+def test_the_longest_path_starts_first(crew: Crew) -> None:
+    crew = Crew(builders=crew.builders, clerks=crew.clerks, room=Room(memory=8 * G, slots=1))
+    costs = {"a": 2.0, "b": 12.0, "c": 11.0}  # alone `a` would be last; `c` needs it
+    surveyed = threading.Event()
+
+    def survey(it: Build) -> Needs:
+        if it == C:
+            surveyed.set()
+        return needs(it, *[A][: it == C])
+
+    def run(task: Task) -> Outcome:
+        assert surveyed.wait(20)
+        time.sleep(0.05)
+        return built(task.build)
+
+    first = build("first")
+    log = Log(run)
+    ended(
+        [first, A, B, C],
+        log,
+        crew,
+        survey=survey,
+        cost=lambda it: Cost(seconds=costs.get(it.pin.name, 99.0)),
+    )
+    assert log.names == "firstabc"
+
+
+def test_memory_limits_who_runs_beside_whom(crew: Crew) -> None:
+    log = Log(slow)
+    large = [build(f"p{n}", memory=5 * G) for n in range(4)]
+    ended(large, log, crew)
+    assert log.most == 1 and {task.memory for task in log.tasks} == {5 * G}
+    log = Log(slow)
+    ended(large, log, crew, cost=lambda _: Cost(seconds=1.0, peak_memory=G))
+    assert log.most == 2
+
+
+def test_what_failed_blocks_what_waits(crew: Crew) -> None:
+    work = lacking(
+        {B.key: [A], C.key: [B]},
+        lambda task: failed(task.build) if task.build == A else built(task.build),
+    )
+    found = ended([C, B, A, D], crew=crew, **work)
+    classes = {it.build.pin.name: it.failure for it in found if isinstance(it, Failed)}
+    blocked = FailureClass.BLOCKED
+    assert classes == {"a": FailureClass.COMPILER, "b": blocked, "c": blocked} and len(found) == 4
+
+
+def test_what_can_heal_is_tried_once_more_and_both_attempts_are_told(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "PAUSE", 0.01)
+    first = {
+        "a": failed(A, FailureClass.HANG),
+        "b": failed(B, FailureClass.OUT_OF_MEMORY),
+        "c": failed(C, FailureClass.NO_SOURCE, passing=True),
+        "d": failed(D, FailureClass.NO_SOURCE),
+    }
+
+    def run(task: Task) -> Outcome:
+        once = task.attempt.number == 1 or task.build == A
+        return first[task.build.pin.name] if once else built(task.build)
+
+    log = Log(run)
+    found = {str(end.build.pin.name): end for end in ended([A, B, C, D], log, crew)}
+    assert sorted(log.names) == list("aabbccd")
+    assert all(isinstance(found[name], Built) for name in "bc")
+    for name in "abc":
+        end = found[name]
+        assert isinstance(end, Built | Failed)
+        assert [it.failure for it in end.earlier] == [first[name].failure]
+    end = found["d"]
+    assert isinstance(end, Failed) and end.earlier == ()
+    (second,) = (task for task in log.tasks if task.build == B and task.attempt.number == 2)
+    assert second.attempt.thrift == 2 and second.memory == 8 * G
+
+
+def test_other_targets_of_a_pin_wait_unless_a_native_wheel_is_known(crew: Crew) -> None:
+    pins = [build("a", FOREIGN), build("a")]
+    found = ended(pins, lambda task: pure(task.build), crew)
+    assert [type(it) for it in found] == [Built, Covered]
+    meet = threading.Barrier(2)
+
+    def run(task: Task) -> Outcome:
+        meet.wait(20)
+        return built(task.build)
+
+    known = "a-0.9-cp311-cp311-manylinux_2_17_x86_64.whl"
+    assert len(ended(pins, run, crew, known=lambda _: known)) == 2
+
+
+def test_an_exception_ends_the_run_and_what_waits_is_not_started(crew: Crew) -> None:
+    def run(task: Task) -> Outcome:
+        raise RuntimeError("the engine is gone")
+
+    log = Log(run)
+    with pytest.raises(RuntimeError, match="the engine is gone"):
+        ended([build(f"p{n}") for n in range(500)], log, crew)
+    assert len(log.tasks) <= 2
+
+
+def test_a_deadline_starts_nothing_that_cannot_be_done_by_then(crew: Crew) -> None:
+    deadline = Deadline(at=time.monotonic() + 60, grace=0, end=lambda: None)
+    cost = {A.key: Cost(seconds=100.0)}
+    found = ended(
+        [A, B, C],
+        crew=crew,
+        deadline=deadline,
+        cost=lambda it: cost.get(it.key, Cost(seconds=1.0)),
+        **lacking({C.key: [A]}),
+    )
+    late = {end.build.pin.name: end.reason for end in found if isinstance(end, Unfinished)}
+    assert late == {"a": NOT_STARTED, "c": NOT_STARTED} and len(found) == 3
+
+
+def test_what_runs_at_the_deadline_has_a_grace_and_is_ended_then(crew: Crew) -> None:
+    told_to_end = threading.Event()
+
+    def run(task: Task) -> Outcome:
+        if task.build == A:
+            time.sleep(0.4)
+            return built(task.build)
+        assert told_to_end.wait(20)
+        raise InterruptedRunError("ended")
+
+    found = ended(
+        [A, B, C],
+        run,
+        crew,
+        Deadline(at=time.monotonic() + 0.2, grace=0.5, end=told_to_end.set),
+        cost=lambda _: Cost(seconds=0.1),
+    )
+    assert isinstance(found[-1], Unfinished)
+    assert kinds(found) == {"a": "Built", "b": "Unfinished", "c": "Unfinished"}
+    assert {end.build.pin.name: end.reason for end in found if isinstance(end, Unfinished)} == {
+        "b": WAS_ENDED,
+        "c": NOT_STARTED,
+    }
+
+
+def test_a_pause_before_a_second_attempt_ends_at_the_deadline(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "PAUSE", 600.0)
+    deadline = Deadline(at=time.monotonic() + 0.2, grace=0, end=lambda: None)
+    (end,) = ended(
+        [A],
+        lambda task: failed(task.build, FailureClass.NO_SOURCE, passing=True),
+        crew,
+        deadline,
+        cost=lambda _: Cost(seconds=0.1),
+    )
+    assert isinstance(end, Unfinished) and end.reason == NOT_STARTED
+
+
+def test_a_build_that_needs_itself_again_and_again_ends(crew: Crew) -> None:
+    (end,) = ended([A], lambda task: needs(task.build, A), crew)
+    assert isinstance(end, Failed) and "a==1.0 -> a==1.0" in end.summary

@@ -43,6 +43,12 @@ class IntegrityError(WheelbuilderError):
     exit_code = 4
 
 
+class DeadlineError(WheelbuilderError):
+    """The deadline came before everything was built; what was finished is published."""
+
+    exit_code = 5
+
+
 class InterruptedRunError(WheelbuilderError):
     """The user or the system asked the run to end; what was finished is kept."""
 

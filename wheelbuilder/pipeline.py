@@ -6,7 +6,6 @@ import os
 import secrets
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,9 +15,12 @@ from typing import Any, Protocol
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from wheelbuilder.build import job, process, schedule, workplace
-from wheelbuilder.build.outcomes import Built, Failed, Outcome, Step
+from wheelbuilder.build import crew, job, process, schedule, shelf, workplace
+from wheelbuilder.build.graph import End
+from wheelbuilder.build.outcomes import Built, Failed, Needs, Outcome, Step, Unfinished
+from wheelbuilder.build.schedule import Deadline, Work
 from wheelbuilder.build.site import Site
+from wheelbuilder.build.survey import Surveyor
 from wheelbuilder.errors import InterruptedRunError, WheelbuilderError
 from wheelbuilder.inputs.images import Catalogue
 from wheelbuilder.inputs.lists import RequirementsList
@@ -33,8 +35,9 @@ from wheelbuilder.mirror.wheels import read_wheel
 from wheelbuilder.plan.coverage import Coverage, coverage, quarantined
 from wheelbuilder.plan.decisions import Build
 from wheelbuilder.plan.experience import Experience
+from wheelbuilder.plan.files import newest_wheel
 from wheelbuilder.plan.keys import inputs_of
-from wheelbuilder.plan.plans import Plan
+from wheelbuilder.plan.plans import MirrorFiles, Plan
 from wheelbuilder.plan.upstream import UpstreamIndex
 from wheelbuilder.report.keep import keep, keep_run
 from wheelbuilder.report.lessons import lessons, mended
@@ -51,8 +54,11 @@ class Watch(Protocol):
     def step(self, build: Build, step: Step) -> None:
         """A build starts a step."""
 
-    def finished(self, outcome: Outcome) -> None:
-        """A build has ended."""
+    def waits(self, needs: Needs) -> None:
+        """A build waits for others, some of which may be new."""
+
+    def finished(self, end: End) -> None:
+        """A build has ended, or is left to the next run."""
 
     def published(self, number: int, changed: Sequence[str]) -> None:
         """A commit has been published."""
@@ -62,8 +68,9 @@ class Watch(Protocol):
 class Request:
     """What a run is asked to do. jobs: builds at a time; None for one a core.
 
-    memory: what is known of earlier builds, and learns. forced: what is built is there already, so that a
-    failure is told, but not remembered.
+    mirror: what the channel serves. memory: what is known of earlier builds, and learns. forced: what is
+    built is there already, so that a failure is told, but not remembered. deadline: on the monotonic clock.
+    grace: seconds that builds get which still run then.
     """
 
     listed: RequirementsList
@@ -71,10 +78,13 @@ class Request:
     index: UpstreamIndex
     plan: Plan
     store: Store
+    mirror: MirrorFiles
     memory: Memory
     forced: bool = False
     jobs: int | None = None
     engine: str | None = None
+    deadline: float | None = None
+    grace: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,6 +92,7 @@ class Run:
     """What came of a run. document: its record; key: where that lies, None if nothing changed."""
 
     outcomes: tuple[Outcome, ...]
+    unfinished: tuple[Unfinished, ...]
     news: News
     changed: tuple[str, ...]
     refused: tuple[Refused, ...]
@@ -109,7 +120,7 @@ def run(request: Request, watch: Watch) -> Run:
         except (KeyboardInterrupt, WheelbuilderError) as trouble:
             with suppress(WheelbuilderError):  # the store may be what does not answer
                 _conclude(request, ledger, started, time.monotonic() - clock)
-            raise _explained(trouble, len(ledger.records), len(request.plan.builds)) from None
+            raise _explained(trouble, len(ledger.of_the_plan), len(request.plan.builds)) from None
         return _conclude(request, ledger, started, time.monotonic() - clock)
 
 
@@ -139,17 +150,28 @@ class _Ledger:
     run: str
     known: Experience  # before the run
     records: list[Record] = field(default_factory=list)
+    unfinished: list[Unfinished] = field(default_factory=list)
     changed: dict[str, None] = field(default_factory=dict)  # in the order of publication
     refused: list[Refused] = field(default_factory=list)  # wheels of ours
     unlisted: set[Refused] = field(default_factory=set)  # files of upstream's that no page can hold
     commit: Commit | None = None
+    published: list[Build] = field(default_factory=list)
     _waiting: list[Record] = field(default_factory=list)
     _upstream_is_out: bool = False
     _last: float = field(default_factory=time.monotonic)
 
-    def add(self, outcome: Outcome) -> None:
-        self.watch.finished(outcome)
-        kept = record(outcome)
+    @property
+    def of_the_plan(self) -> list[Record]:
+        """The records of builds that the plan asked for; others turned out to be needed by these."""
+        planned = {build.key for build in self.request.plan.builds}
+        return [kept for kept in self.records if kept.outcome.build.key in planned]
+
+    def add(self, end: End) -> None:
+        self.watch.finished(end)
+        if isinstance(end, Unfinished):
+            self.unfinished.append(end)
+            return
+        kept = record(end)
         self.records.append(kept)
         self._waiting.append(kept)
         if time.monotonic() - self._last > PUBLISH_EVERY:
@@ -160,12 +182,13 @@ class _Ledger:
         keep(self.request.store, self._waiting)
         self.records = [record.without_data() for record in self.records]  # the store has their logs
         changes = [] if self._upstream_is_out else list(_upstream_changes(self.request.plan))
-        built = [record.outcome for record in self._waiting if isinstance(record.outcome, Built)]
+        built = list(self._to_publish())
         changes += [_change(outcome) for outcome in built]
         store, channel = self.request.store, self.request.listed.channel
         done = publish(store, channel, changes, run=self.run, now=datetime.now(UTC), cache=states_cache())
         self._learn([record.outcome for record in self._waiting])
         self._waiting, self._upstream_is_out, self._last = [], True, time.monotonic()
+        self.published += [outcome.build for outcome in built]
         self.changed |= dict.fromkeys(done.changed)
         ours = {outcome.wheel.sha256 for outcome in built}
         self.refused += [refused for refused in done.refused if refused.sha256 in ours]
@@ -173,6 +196,12 @@ class _Ledger:
         self.commit = done.commit
         if done.changed:
             self.watch.published(done.number, done.changed)
+
+    def _to_publish(self) -> Iterator[Built]:
+        planned = {build.key for build in self.request.plan.builds}
+        for outcome in (kept.outcome for kept in self._waiting):
+            if isinstance(outcome, Built) and outcome.build.key in planned:
+                yield outcome
 
     def _learn(self, outcomes: Sequence[Outcome]) -> None:
         request, today = self.request, datetime.now(UTC).date()
@@ -192,7 +221,7 @@ def _conclude(request: Request, ledger: _Ledger, started: datetime, seconds: flo
     commit = ledger.commit or read_head(request.store, request.listed.channel).commit
     published = gap_files(request.store, commit, projects=wanted, cache=states_cache())
     branches = [branch.branch for branch in request.listed.branches]
-    proof = coverage(request.plan, published, branches, _reasons(ledger.records))
+    proof = coverage(request.plan, published, branches, _reasons(ledger))
     told = news(request.plan, [record.outcome for record in ledger.records], ledger.known)
     document = run_document(
         run=ledger.run,
@@ -202,6 +231,7 @@ def _conclude(request: Request, ledger: _Ledger, started: datetime, seconds: flo
         seconds=seconds,
         plan=request.plan,
         records=ledger.records,
+        unfinished=ledger.unfinished,
         told=told,
         commit=ledger.commit.number if ledger.commit else 0,
         changed=tuple(ledger.changed),
@@ -215,6 +245,7 @@ def _conclude(request: Request, ledger: _Ledger, started: datetime, seconds: flo
     key = keep_run(request.store, ledger.run, document) if ledger.records or ledger.changed else None
     return Run(
         outcomes=tuple(record.outcome for record in ledger.records),
+        unfinished=tuple(ledger.unfinished),
         news=told,
         changed=tuple(ledger.changed),
         refused=tuple(ledger.refused),
@@ -239,32 +270,34 @@ def _rows(refused: Iterable[Refused]) -> list[dict[str, str]]:
 
 def _build_all(request: Request, site: Site, ledger: _Ledger) -> None:
     try:
-        with closing(_build(request, site, ledger.watch)) as outcomes:
-            for outcome in outcomes:
-                ledger.add(outcome)
+        with closing(_build(request, site, ledger.watch)) as ends:
+            for end in ends:
+                ledger.add(end)
     finally:
-        ledger.flush()  # while the wheels are still on this disk
+        ledger.flush()
+        for build in ledger.published:
+            shelf.drop(build, site)
 
 
-def _build(request: Request, site: Site, watch: Watch) -> Generator[Outcome, None, None]:
-    pool = ThreadPoolExecutor(_jobs(request), thread_name_prefix="build")
-    try:
-        yield from schedule.outcomes(
-            request.plan.builds, partial(job.run, site=site, report=watch.step), pool
-        )
-    except BaseException:
-        process.end_all()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-        process.reset()
+def _build(request: Request, site: Site, watch: Watch) -> Generator[End, None, None]:
+    work = Work(
+        run=partial(job.run, site=site, report=watch.step),
+        survey=Surveyor(site),
+        cost=request.memory.experience.cost,
+        known=lambda build: newest_wheel(request.mirror.get(build.pin.name, ())),
+        tell=watch.waits,
+    )
+    deadline = None
+    if request.deadline is not None:
+        deadline = Deadline(at=request.deadline, grace=request.grace, end=process.end_all)
+    with crew.hired(_jobs(request)) as hired:
+        yield from schedule.outcomes(request.plan.builds, work, hired, deadline)
 
 
 def _site(request: Request) -> AbstractContextManager[Site]:
     listed = request.listed
     return workplace.opened(
         engine=request.engine,
-        jobs=_jobs(request),
         catalogue=request.catalogue,
         upstream=request.index,
         recipes=listed.recipes,
@@ -274,6 +307,7 @@ def _site(request: Request) -> AbstractContextManager[Site]:
             for branch in listed.branches
             for target in request.plan.targets
         },
+        planned=request.plan.builds,
     )
 
 
@@ -289,12 +323,10 @@ def _change(outcome: Built) -> Change:
     return Change(project=build.pin.name, wheels=(wheel,))
 
 
-def _reasons(records: Sequence[Record]) -> dict[tuple[NormalizedName, Version, Target], str]:
-    return {
-        (it.outcome.build.pin.name, it.outcome.build.pin.version, it.outcome.build.target): it.outcome.summary
-        for it in records
-        if isinstance(it.outcome, Failed)
-    }
+def _reasons(ledger: _Ledger) -> dict[tuple[NormalizedName, Version, Target], str]:
+    failed = [record.outcome for record in ledger.records if isinstance(record.outcome, Failed)]
+    told = [(it.build, it.summary) for it in failed] + [(it.build, it.reason) for it in ledger.unfinished]
+    return {(build.pin.name, build.pin.version, build.target): words for build, words in told}
 
 
 def _run_id(started: datetime) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from build import BuildBackendException, BuildException, ProjectBuilder
@@ -40,6 +40,7 @@ class Workshop:
     """Where the hooks of one build run, and within which limits.
 
     source and out: folders of this build that the container may write. memory: bytes. timeout: seconds.
+    spent: hears how each container ended.
     """
 
     engine: Engine
@@ -54,6 +55,11 @@ class Workshop:
     pids: int
     cpus: float | None
     allow_network_attempt: bool
+    spent: Callable[[ContainerExit], None]
+
+    def logging_to(self, log: Path) -> Workshop:
+        """Return it with another log."""
+        return replace(self, log=log)
 
 
 def static_requirements(source: Path) -> tuple[str, ...]:
@@ -151,6 +157,7 @@ class _Runner:
             timeout=shop.timeout,
             log=shop.log,
         )
+        shop.spent(done)
         self.attempted_network |= _attempted(call / "network")
         if done.exit_code != 0 or done.timed_out or done.out_of_memory:
             raise _HookFailedError(done)

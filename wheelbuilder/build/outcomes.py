@@ -1,4 +1,4 @@
-"""What came of one build, as values: a checked wheel, or a failure with its class and useful lines."""
+"""What came of one build, as values: a checked wheel, a failure with its class, or what it still needs."""
 
 from __future__ import annotations
 
@@ -56,13 +56,19 @@ class FailureClass(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepResult:
-    """One step as it went. log: the file with what it printed, if it ran a program."""
+    """One step as it went. log: the file with what it printed, if it ran a program.
+
+    peak_memory: the most that a container of it took, in bytes; None where that was not measured.
+    attempt: counted from 1; what can heal is tried twice.
+    """
 
     step: Step
     seconds: float
     ok: bool
     network: bool = False
     log: Path | None = None
+    peak_memory: int | None = None
+    attempt: int = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,13 +90,17 @@ class BuiltWheel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Built:
-    """A build that gave a wheel which was checked, repaired, checked again and tried."""
+    """A build that gave a wheel which was checked, repaired, checked again and tried.
+
+    steps: of all attempts. earlier: how the attempts before this one failed.
+    """
 
     build: Build
     wheel: BuiltWheel
     sdist: Path
     steps: tuple[StepResult, ...]
     requirements: tuple[str, ...] = ()  # name==version of the build environment
+    earlier: tuple[Failed, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,7 +114,12 @@ class Covered:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Failed:
-    """A build that gave nothing. lines: the first useful ones of its log."""
+    """A build that gave nothing. lines: the first useful ones of its log.
+
+    passing: the trouble may be over a moment later, whatever the inputs. blocked_by: for BLOCKED, the
+    builds in its way, from the one that it needs itself to the one that failed. steps: of all
+    attempts. earlier: how the attempts before this one failed.
+    """
 
     build: Build
     failure: FailureClass
@@ -113,13 +128,38 @@ class Failed:
     hint: str = ""
     lines: tuple[str, ...] = ()
     steps: tuple[StepResult, ...] = ()
+    passing: bool = False
+    blocked_by: tuple[str, ...] = ()
+    earlier: tuple[Failed, ...] = ()
 
 
 Outcome = Built | Covered | Failed
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Needs:
+    """A build that can go on once others have given their wheels: requirements without a wheel.
+
+    It is no outcome: the build is taken up again, from its start, when it has what it needs.
+    """
+
+    build: Build
+    builds: tuple[Build, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unfinished:
+    """A build that this run leaves to the next one, for a stated reason; nothing was learned about it."""
+
+    build: Build
+    reason: str
+
+
 class StepFailedError(Exception):
-    """Ends one build, never the run: the job turns it into a Failed. missing: what its root lacks."""
+    """Ends one build, never the run: the job turns it into a Failed.
+
+    missing: what its root lacks. passing: see there.
+    """
 
     def __init__(
         self,
@@ -128,10 +168,13 @@ class StepFailedError(Exception):
         hint: str = "",
         lines: tuple[str, ...] = (),
         missing: tuple[Missing, ...] = (),
+        *,
+        passing: bool = False,
     ) -> None:
         # What resolvers print may name the index with its password, and records are published.
         self.summary, self.hint = without_secrets(summary), without_secrets(hint)
         self.lines = tuple(map(without_secrets, lines))
         self.failure = failure
         self.missing = missing
+        self.passing = passing
         super().__init__(failure, self.summary, self.hint, self.lines)

@@ -1,20 +1,20 @@
-"""From requirement strings to wheels on disk; a build requirement without a wheel is built first."""
+"""From requirement strings to wheels on disk; what has no wheel becomes a build that comes before."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import Version
 
-from wheelbuilder.build import sdist
-from wheelbuilder.build.cache import locked
-from wheelbuilder.build.outcomes import Built, FailureClass, Outcome, StepFailedError
+from wheelbuilder.build import sdist, shelf
+from wheelbuilder.build.outcomes import FailureClass, StepFailedError
 from wheelbuilder.build.requirements import NoWheelError, Resolver, applicable, local_path
 from wheelbuilder.build.site import Site
+from wheelbuilder.build.tasks import Given
 from wheelbuilder.build.wheelcheck import requires_dist
 from wheelbuilder.errors import UnreachableError
 from wheelbuilder.inputs.http import session
@@ -25,8 +25,13 @@ from wheelbuilder.plan.decisions import Build
 from wheelbuilder.plan.files import IndexFile, parse_filename, requires_python_accepts
 from wheelbuilder.plan.keys import key_of
 
-# Builds one requirement; given the build and the names of the builds that wait for it.
-Builder = Callable[[Build, tuple[NormalizedName, ...]], Outcome]
+
+class LacksWheelsError(Exception):
+    """Requirements have no wheel yet. builds: what gives them."""
+
+    def __init__(self, builds: tuple[Build, ...]) -> None:
+        super().__init__(builds)
+        self.builds = builds
 
 
 def wheels(files: Iterable[IndexFile], site: Site) -> tuple[Path, ...]:
@@ -39,34 +44,43 @@ def wheels(files: Iterable[IndexFile], site: Site) -> tuple[Path, ...]:
         )
 
 
-def resolve_or_build(
+def resolve(
     requirements: Sequence[str],
     target: Target,
     site: Site,
-    build: Builder,
-    waiting: tuple[NormalizedName, ...],
+    *,
     constraints: tuple[str, ...] = (),
+    given: Iterable[Given] = (),
 ) -> tuple[IndexFile, ...]:
-    """Return the wheels of a build environment, building those that nobody has.
+    """Return the wheels of a build environment.
 
-    waiting: the projects whose builds wait for this one; meeting one of them again is a cycle.
-    constraints: what the recipe adds to those of the list. Raises StepFailedError REQUIREMENTS.
+    constraints: what the recipe adds to those of the list. given: what was built for it. Raises
+    LacksWheelsError for what has to be built first, StepFailedError REQUIREMENTS where nothing helps.
     """
     resolver = site.resolver(target)
-    tried: set[str] = set()
+    tried = {it.key for it in given}
+    _offer((it.wheel.parent for it in given), target, site)
     while True:
         try:
             return resolver.resolve(requirements, constraints=constraints)
         except NoWheelError as error:
-            lacking = _without_wheel(requirements, constraints, resolver, site)
-            missing = [text for text in lacking if text not in tried]
-            if not missing:
+            texts = _without_wheel(requirements, constraints, resolver, site)
+            builds = [_as_build(text, constraints, target, site) for text in texts]
+            lacking = {build.key: build for build in builds if build.key not in tried}
+            if not lacking:
                 raise StepFailedError(
                     FailureClass.REQUIREMENTS, f"the build requirements cannot be had: {error.reason}"
                 ) from None
-        for text in missing:
-            tried.add(text)
-            _build_requirement(text, constraints, target, site, build, waiting)
+        if missing := tuple(build for build in lacking.values() if not shelf.take(build, site)):
+            raise LacksWheelsError(missing)
+        tried |= lacking.keys()
+        _offer((shelf.place(build, site) for build in lacking.values()), target, site)
+
+
+def _offer(folders: Iterable[Path], target: Target, site: Site) -> None:
+    for folder in folders:
+        for for_trial in (False, True):
+            site.resolver(target, for_trial=for_trial).add(folder)
 
 
 def _without_wheel(
@@ -91,51 +105,6 @@ def _without_wheel(
     return sorted(found)
 
 
-def _build_requirement(
-    text: str,
-    constraints: tuple[str, ...],
-    target: Target,
-    site: Site,
-    build: Builder,
-    waiting: tuple[NormalizedName, ...],
-) -> None:
-    name = canonicalize_name(Requirement(text).name)
-    if name in waiting:
-        raise StepFailedError(
-            FailureClass.REQUIREMENTS,
-            f"a build requirement without a wheel needs itself: {' -> '.join((*waiting, name))}",
-            "Give one of them a build-constraint for which a wheel exists.",
-        )
-    wanted = _as_build(text, constraints, name, target, site)
-    house = site.wheelhouse(target)
-    # One lock a target, taken by the outermost build only: builds that wait for each other cannot deadlock.
-    with locked(f"wheelhouse-{house.name}") if len(waiting) == 1 else nullcontext():
-        # By its key: another recipe or other build constraints would have made another wheel.
-        place = house / f"key-{wanted.key}"
-        if not any(place.glob("*.whl")):
-            _build_into(place, wanted, target, build, waiting)
-    for for_trial in (False, True):
-        site.resolver(target, for_trial=for_trial).add(place)
-
-
-def _build_into(
-    place: Path, wanted: Build, target: Target, build: Builder, waiting: tuple[NormalizedName, ...]
-) -> None:
-    outcome = build(wanted, waiting)
-    if not isinstance(outcome, Built):
-        reason = getattr(outcome, "summary", "it gave no wheel")
-        raise StepFailedError(
-            FailureClass.REQUIREMENTS,
-            f"the build requirement {wanted.pin} has no wheel for {target} and cannot be built: {reason}",
-            getattr(outcome, "hint", ""),
-            getattr(outcome, "lines", ()),
-        )
-    place.mkdir(exist_ok=True)
-    partial = place / ".partial"
-    shutil.copyfile(outcome.wheel.path, partial)
-    partial.rename(place / outcome.wheel.filename)
-
-
 def _listed(name: NormalizedName, site: Site) -> tuple[IndexFile, ...]:
     try:
         return site.upstream.project(name) or ()
@@ -148,16 +117,37 @@ def _listed(name: NormalizedName, site: Site) -> tuple[IndexFile, ...]:
         ) from None
 
 
-def _as_build(
-    text: str, constraints: tuple[str, ...], name: NormalizedName, target: Target, site: Site
-) -> Build:
+def _as_build(text: str, constraints: tuple[str, ...], target: Target, site: Site) -> Build:
+    """Return the build of a requirement: the run's own if one fits, else of the newest sdist."""
     requirement = Requirement(text)
-    bounds = [Requirement(line) for line in (*site.build_constraints, *constraints)]
+    name = canonicalize_name(requirement.name)
     specifier = requirement.specifier
-    for bound in bounds:
+    for bound in map(Requirement, (*site.build_constraints, *constraints)):
         if canonicalize_name(bound.name) == name:
             specifier &= bound.specifier
-    files = _listed(name, site)
+    planned = [it for it in site.planned.get((name, target), ()) if specifier.contains(it.pin.version)]
+    if planned:
+        return max(planned, key=lambda build: build.pin.version)
+    version, file = _newest(text, _listed(name, site), specifier, target)
+    pin = Pin(
+        name=name,
+        raw_name=requirement.name,
+        version=version,
+        version_text=str(version),
+        marker=None,
+        origin=Origin(branch="build requirements", file=text, line=0),
+        branches=(),
+    )
+    recipe = site.recipes.for_pin(pin, site.catalogue.root(target, Role.BUILD))
+    key = key_of(site.catalogue, site.build_constraints)(pin, file, recipe, target, None)
+    return Build(
+        pin=pin, target=target, sdist=file, recipe=recipe, reason=f"a build requires {text}", key=key
+    )
+
+
+def _newest(
+    text: str, files: Iterable[IndexFile], specifier: SpecifierSet, target: Target
+) -> tuple[Version, IndexFile]:
     named = [(parse_filename(file.filename), file) for file in files if not file.is_wheel]
     fitting = [
         (parsed.version, file.filename.endswith(".tar.gz"), file)
@@ -174,17 +164,4 @@ def _as_build(
             f"the build requirement {text!r} has neither a wheel for {target} nor an sdist",
         )
     version, _, file = max(fitting, key=lambda row: row[:2])
-    pin = Pin(
-        name=name,
-        raw_name=requirement.name,
-        version=version,
-        version_text=str(version),
-        marker=None,
-        origin=Origin(branch="build requirements", file=text, line=0),
-        branches=(),
-    )
-    recipe = site.recipes.for_pin(pin, site.catalogue.root(target, Role.BUILD))
-    key = key_of(site.catalogue, site.build_constraints)(pin, file, recipe, target, None)
-    return Build(
-        pin=pin, target=target, sdist=file, recipe=recipe, reason=f"a build requires {text}", key=key
-    )
+    return version, file

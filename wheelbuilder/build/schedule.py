@@ -1,61 +1,216 @@
-"""Runs builds on an executor, one target of a pin first: a pure or abi3 wheel then covers the others."""
+"""Runs builds: whatever is ready starts, the longest remaining path first; no worker waits for another."""
 
 from __future__ import annotations
 
-import platform
+import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass, replace
+from typing import Any
 
-from wheelbuilder.build.outcomes import Built, Covered, Outcome
+from wheelbuilder.build.admission import Candidate, Claim, Room, admitted, expected_memory, memory_limit
+from wheelbuilder.build.graph import End, Graph
+from wheelbuilder.build.outcomes import Built, Failed, Needs, Outcome, Unfinished
+from wheelbuilder.build.surveys import Surveys
+from wheelbuilder.build.tasks import Attempt, Given, Task, next_attempt
+from wheelbuilder.errors import InterruptedRunError
 from wheelbuilder.plan.decisions import Build
-from wheelbuilder.plan.files import IndexFile, accepts
+from wheelbuilder.plan.experience import Cost
+
+LOOK_AHEAD = 64  # builds among which one is searched that fits
+FIRST = Attempt()
+ENDING = 20.0  # seconds that builds which were told to end get for it
+NOT_STARTED = "not started: deadline"
+WAS_ENDED = "ended: deadline"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Work:
+    """What is done with builds.
+
+    run: builds one, maybe on another machine. survey: says what a build lacks, as far as that can be
+    known without foreign code. cost: what a build takes. known: the file name of a wheel that an
+    earlier build of the project gave, or None. tell: hears what waits for what.
+    """
+
+    run: Callable[[Task], Outcome | Needs]
+    survey: Callable[[Build], Needs]
+    cost: Callable[[Build], Cost]
+    known: Callable[[Build], str | None] = lambda _: None
+    tell: Callable[[Needs], None] = lambda _: None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Crew:
+    """Who works: builders run builds, clerks survey them. room: what all builds may take together."""
+
+    builders: Executor
+    clerks: Executor
+    room: Room
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Deadline:
+    """When to be done. at: on the monotonic clock. grace: seconds for what still runs then.
+
+    end: is called after that; what `run` does then ends with InterruptedRunError.
+    """
+
+    at: float
+    grace: float
+    end: Callable[[], None]
+
+    @property
+    def over(self) -> float:
+        """When the grace is over."""
+        return self.at + self.grace
 
 
 def outcomes(
-    builds: Sequence[Build], run: Callable[[Build], Outcome], executor: Executor
-) -> Iterator[Outcome]:
-    """Yield one outcome for each build, as they come.
+    builds: Sequence[Build], work: Work, crew: Crew, deadline: Deadline | None = None
+) -> Iterator[End]:
+    """Yield how builds ended, as they do: those given, and those that others turn out to need.
 
-    The builds of one pin start with the host's own architecture, which is the quickest; those that
-    its wheel does not serve follow. An exception of `run` is the run's trouble and is raised here.
+    An exception of `run` is the run's trouble and is raised here.
     """
-    queues = list(_by_pin(builds).values())
-    pending: dict[Future[Outcome], list[Build]] = {
-        executor.submit(run, queue[0]): queue[1:] for queue in queues
-    }
+    schedule = _Schedule(work, crew, deadline)
     try:
-        while pending:
-            done, _ = wait(pending, return_when=FIRST_COMPLETED)
-            for future in done:
-                waiting = pending.pop(future)
-                outcome = future.result()
-                yield outcome
-                for build in waiting:
-                    if covered := _covered(build, outcome):
-                        yield covered
-                    else:
-                        pending[executor.submit(run, build)] = []
+        yield from schedule.ends(builds)
     finally:
-        for future in pending:
+        schedule.cancel()
+
+
+class _Schedule:
+    def __init__(self, work: Work, crew: Crew, deadline: Deadline | None) -> None:
+        self._work, self._crew, self._deadline = work, crew, deadline
+        self._graph = Graph(cost=lambda build: work.cost(build).seconds, known=work.known)
+        self._surveys = Surveys(work.survey, crew.clerks)
+        self._running: dict[Future[Outcome | Needs], tuple[Task, Claim]] = {}
+        self._paused: list[tuple[float, Build]] = []  # until when
+        self._attempts: dict[str, Attempt] = {}
+        self._earlier: dict[str, tuple[Failed, ...]] = {}
+        self._was_ended = False
+
+    def ends(self, builds: Sequence[Build]) -> Iterator[End]:
+        for build in builds:
+            yield from self._graph.add(build)
+        self._surveys.add((*self._graph.ready(), *self._graph.open()))
+        if self._deadline:
+            yield from self._watch_the_clock(self._deadline, time.monotonic())
+        while len(self._graph):
+            self._start(time.monotonic())
+            yield from self._collect()
+            self._resume(time.monotonic())
+            if self._deadline:
+                yield from self._watch_the_clock(self._deadline, time.monotonic())
+
+    def cancel(self) -> None:
+        self._surveys.cancel()
+        for future in self._running:
             future.cancel()
 
+    def _start(self, now: float) -> None:
+        """Start what has room: what was looked at, then what was not, which will say itself what it needs."""
+        ready = sorted(self._graph.ready(), key=lambda build: not self._surveys.is_known(build))
+        queue = [self._candidate(build) for build in ready[:LOOK_AHEAD]]
+        claims = [claim for _, claim in self._running.values()]
+        for candidate in admitted(queue, claims, self._crew.room, now):
+            self._submit(candidate, now)
 
-def _by_pin(builds: Sequence[Build]) -> dict[tuple[str, str, int | None], list[Build]]:
-    groups: dict[tuple[str, str, int | None], list[Build]] = {}
-    for build in sorted(builds, key=lambda build: build.target.arch != platform.machine()):
-        groups.setdefault((build.pin.name, str(build.pin.version), build.build_tag), []).append(build)
-    return groups
+    def _candidate(self, build: Build) -> Candidate:
+        cost = self._work.cost(build)
+        limit = memory_limit(build, cost, self._crew.room, shares=self._attempt(build).thrift)
+        return Candidate(build=build, memory=expected_memory(cost, limit), limit=limit, seconds=cost.seconds)
 
+    def _submit(self, candidate: Candidate, now: float) -> None:
+        build = candidate.build
+        task = Task(
+            build=build,
+            memory=candidate.limit,
+            attempt=self._attempt(build),
+            given=tuple(Given(key=needed.key, wheel=wheel) for needed, wheel in self._graph.given(build)),
+        )
+        self._graph.take(build)
+        self._surveys.forget(build)
+        claim = Claim(memory=candidate.memory, ends=now + candidate.seconds)
+        self._running[self._crew.builders.submit(self._work.run, task)] = task, claim
 
-def _covered(build: Build, outcome: Outcome) -> Covered | None:
-    if not isinstance(outcome, Built):
-        return None
-    wheel = IndexFile(
-        filename=outcome.wheel.filename,
-        url="",
-        sha256=outcome.wheel.sha256,
-        requires_python=outcome.wheel.requires_python,
-    )
-    if not accepts(build.target, wheel):
-        return None
-    return Covered(build=build, by=outcome.build.target, filename=outcome.wheel.filename)
+    def _attempt(self, build: Build) -> Attempt:
+        return self._attempts.get(build.key, FIRST)
+
+    def _collect(self) -> Iterator[End]:
+        """Wait for something to happen, and yield what has ended."""
+        futures: list[Future[Any]] = [*self._running, *self._surveys.submit()]
+        seconds = self._until_the_clock_matters(time.monotonic())
+        if not futures:
+            assert seconds is not None, "builds wait, and nothing that they wait for goes on"
+            time.sleep(seconds)
+            return
+        for future in wait(futures, seconds, FIRST_COMPLETED).done:
+            if needs := self._surveys.result(future):
+                yield from self._connect(needs) if self._graph.is_open(needs.build) else ()
+            else:
+                yield from self._returned(*self._result(future))
+
+    def _result(self, future: Future[Outcome | Needs]) -> tuple[Task, Outcome | Needs | Unfinished]:
+        task, _ = self._running.pop(future)
+        try:
+            return task, future.result()
+        except InterruptedRunError:
+            if not self._was_ended:
+                raise
+            return task, Unfinished(build=task.build, reason=WAS_ENDED)
+
+    def _returned(self, task: Task, result: Outcome | Needs | Unfinished) -> Iterator[End]:
+        match result:
+            case Needs():
+                self._graph.give_back(task.build)
+                yield from self._connect(result)
+            case Failed() if again := next_attempt(result, task.attempt):
+                self._earlier[task.build.key] = (result,)
+                self._attempts[task.build.key] = again
+                self._paused.append((time.monotonic() + again.pause, task.build))
+            case _:
+                yield from self._graph.settle(self._whole(result))
+
+    def _whole(self, end: End) -> End:
+        """Return how a build ended with the attempts that came before."""
+        earlier = self._earlier.get(end.build.key, ())
+        if not earlier or not isinstance(end, Built | Failed):
+            return end
+        steps = (*(step for failed in earlier for step in failed.steps), *end.steps)
+        return replace(end, steps=steps, earlier=tuple(replace(failed, steps=()) for failed in earlier))
+
+    def _connect(self, needs: Needs) -> Iterator[End]:
+        if needs.builds:
+            self._work.tell(needs)
+        yield from self._graph.connect(needs)
+        self._surveys.add(build for build in needs.builds if self._graph.is_open(build))
+
+    def _resume(self, now: float) -> None:
+        for until, build in self._paused:
+            if until <= now:
+                self._graph.give_back(build)
+        self._paused = [(until, build) for until, build in self._paused if until > now]
+
+    def _watch_the_clock(self, deadline: Deadline, now: float) -> Iterator[End]:
+        """End what cannot be done in time; at last also what runs."""
+        if now >= deadline.at:
+            self._resume(math.inf)
+        for build in self._graph.ready() if now < deadline.at else self._graph.open():
+            late = now + self._work.cost(build).seconds > deadline.at
+            if late and self._graph.is_open(build):
+                yield from self._graph.settle(Unfinished(build=build, reason=NOT_STARTED))
+        if now >= deadline.over and not self._was_ended:
+            self._was_ended = True
+            deadline.end()
+        if now >= deadline.over + ENDING:
+            for task, _ in self._running.values():
+                yield from self._graph.settle(Unfinished(build=task.build, reason=WAS_ENDED))
+
+    def _until_the_clock_matters(self, now: float) -> float | None:
+        moments = [until for until, _ in self._paused]
+        if self._deadline:
+            moments += [self._deadline.at, self._deadline.over, self._deadline.over + ENDING]
+        return min((moment - now for moment in moments if moment > now), default=None)

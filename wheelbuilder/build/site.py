@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from packaging.utils import NormalizedName
+
 from wheelbuilder.build import untrusted
 from wheelbuilder.build.engine import Engine
 from wheelbuilder.build.requirements import Resolver
@@ -14,6 +16,7 @@ from wheelbuilder.inputs.images import Catalogue, Role
 from wheelbuilder.inputs.pins import Pin
 from wheelbuilder.inputs.recipes import Recipe, Recipes
 from wheelbuilder.inputs.targets import Target
+from wheelbuilder.plan.decisions import Build
 from wheelbuilder.plan.upstream import UpstreamIndex
 
 STEP_TIME_LIMIT = 3600.0  # seconds
@@ -26,7 +29,7 @@ class Site:
 
     cache: what can be made again and is kept. scratch: what a build leaves behind, its logs apart,
     goes with it. constraints: the pins of each branch on each target, for the dependencies of trials.
-    memory: bytes a build may use. jobs: compilers it may start.
+    jobs: compilers a build may start. planned: the builds of the run, by project and target.
     """
 
     engine: Engine
@@ -37,12 +40,17 @@ class Site:
     scratch: Path
     build_constraints: tuple[str, ...]
     constraints: Mapping[tuple[str, Target], tuple[str, ...]]
-    memory: int
     jobs: int
+    planned: Mapping[tuple[NormalizedName, Target], tuple[Build, ...]] = field(default_factory=dict)
     _resolvers: dict[tuple[Target, bool], Resolver] = field(default_factory=dict)
 
+    @property
+    def sdists(self) -> Path:
+        """Where sources are kept, by digest."""
+        return self.cache / "sdists"
+
     def wheelhouse(self, target: Target) -> Path:
-        """Return the folder of build requirements that were built here for a target.
+        """Return the folder of what was built here for a target.
 
         One for each root and index: what another index calls by the same name is another project.
         """
@@ -116,5 +124,5 @@ class Bench:
         return self.folder / "logs"
 
     def clear(self) -> None:
-        """Remove what nobody needs after the build: sources and copies, not logs and not the wheel."""
-        untrusted.remove(self.unpacked, self.out, self.candidates)
+        """Remove what nobody needs after the build: everything but the logs."""
+        untrusted.remove(self.unpacked, self.out, self.candidates, self.repaired)

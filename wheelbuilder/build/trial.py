@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,13 +34,17 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Consumer:
-    """The bare root that a trial runs in. python: its path inside. timeout: seconds. memory: bytes."""
+    """The bare root that a trial runs in. python: its path inside. timeout: seconds. memory: bytes.
+
+    spent: hears how the container ended.
+    """
 
     engine: Engine
     image: str
     python: str
     timeout: float
     memory: int
+    spent: Callable[[ContainerExit], None] = lambda _: None
 
 
 def candidates(trial: Trial, folder: Path) -> Path:
@@ -67,6 +71,7 @@ def run(trial: Trial, consumer: Consumer, *, folder: Path, log: Path) -> None:
         memory=consumer.memory,
         log=log,
     )
+    consumer.spent(done)
     lines = logs.tail(log).splitlines()
     answers = [line.removeprefix(ANSWER) for line in lines if line.startswith(ANSWER)]
     text = "\n".join(line for line in lines if not line.startswith(ANSWER))

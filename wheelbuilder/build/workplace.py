@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from wheelbuilder.build import engine_probe, untrusted
+from packaging.utils import NormalizedName
+
+from wheelbuilder.build import engine_probe, shelf, untrusted
 from wheelbuilder.build.cache import cache_home
 from wheelbuilder.build.engine import Engine
 from wheelbuilder.build.owners import is_alive, our_mark
@@ -16,26 +19,26 @@ from wheelbuilder.build.site import Site
 from wheelbuilder.inputs.images import Catalogue
 from wheelbuilder.inputs.recipes import Recipes
 from wheelbuilder.inputs.targets import Target
+from wheelbuilder.plan.decisions import Build
 from wheelbuilder.plan.upstream import UpstreamIndex
 
 UMASK = 0o022
-RESERVED = 1 << 30  # bytes of memory that builds leave to everything else
 
 
 @contextmanager
 def opened(
     *,
     engine: str | None,
-    jobs: int,
     catalogue: Catalogue,
     upstream: UpstreamIndex,
     recipes: Recipes,
     build_constraints: tuple[str, ...],
     constraints: Mapping[tuple[str, Target], tuple[str, ...]],
+    planned: Sequence[Build],
 ) -> Iterator[Site]:
     """Yield the site of a run's builds; containers and folders of drivers that were killed go first.
 
-    engine: its name, or None for the first that works. jobs: builds at a time, which share the memory.
+    engine: its name, or None for the first that works. planned: the builds of the run.
     """
     found = engine_probe.find(engine)
     found.reap()
@@ -49,8 +52,8 @@ def opened(
             scratch=scratch,
             build_constraints=build_constraints,
             constraints=constraints,
-            memory=max(RESERVED, (_memory() - RESERVED) // jobs),
             jobs=os.cpu_count() or 1,
+            planned=_by_project(planned),
         )
 
 
@@ -74,7 +77,8 @@ def fixed_umask() -> Iterator[None]:
 
 
 def sweep() -> None:
-    """Remove the folders of drivers that were killed."""
+    """Remove the folders of drivers that were killed, and what nobody has used for long."""
+    shelf.sweep(cache_home())
     untrusted.remove(*(folder for folder in _folders().glob("*") if not is_alive(folder.name)))
 
 
@@ -98,5 +102,8 @@ def _folders() -> Path:
     return cache_home() / "scratch"
 
 
-def _memory() -> int:
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+def _by_project(builds: Iterable[Build]) -> dict[tuple[NormalizedName, Target], tuple[Build, ...]]:
+    found: defaultdict[tuple[NormalizedName, Target], list[Build]] = defaultdict(list)
+    for build in builds:
+        found[build.pin.name, build.target].append(build)
+    return {wanted: tuple(those) for wanted, those in found.items()}

@@ -5,9 +5,11 @@ from __future__ import annotations
 import getpass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
+from wheelbuilder.inputs.quantities import seconds
 from wheelbuilder.mirror.advance import Author
 from wheelbuilder.mirror.layout import DEFAULT_CHANNEL
 
@@ -20,6 +22,19 @@ images_option = click.option("--images", type=click.Path(path_type=Path), help="
 upstream_option = click.option("--upstream", help="The simple index whose wheels need not be built.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+
+
+class Duration(click.ParamType[float]):
+    """A duration such as 90s, 20m or 3h, in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read it."""
+        try:
+            return value if isinstance(value, float) else seconds(value)
+        except ValueError as error:
+            self.fail(f"{value!r} is no duration: {error}", param, ctx)
 
 
 def author(note: str) -> Author:

@@ -10,7 +10,8 @@ from types import TracebackType
 from rich.live import Live
 from rich.table import Table
 
-from wheelbuilder.build.outcomes import Built, Covered, Failed, Outcome, Step
+from wheelbuilder.build.graph import End
+from wheelbuilder.build.outcomes import Built, Covered, Failed, Needs, Step, Unfinished
 from wheelbuilder.cli.console import Screen
 from wheelbuilder.plan.decisions import Build
 
@@ -20,12 +21,12 @@ REFRESH = 4  # a second
 class Progress:
     """A `pipeline.Watch` for people, on stderr. A context manager: the live table ends with it."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, builds: Sequence[Build]) -> None:
+        total = len(builds)
         self._console = Screen(stderr=True)
-        # By thread: while a build makes a requirement of its own first, its row shows that.
-        self._running: dict[int, tuple[Build, Step, float]] = {}
-        self._since: dict[str, float] = {}
-        self._total, self._done, self._started = total, 0, time.monotonic()
+        self._running: dict[str, tuple[Build, Step, float]] = {}  # by build key; since when
+        self._known = {build.key for build in builds}  # those that others need are found on the way
+        self._done, self._started = 0, time.monotonic()
         self._lock = threading.Lock()
         # A run without builds has nothing to show, and a live display starts a thread.
         live = self._console.is_terminal and total > 0
@@ -51,18 +52,25 @@ class Progress:
     def step(self, build: Build, step: Step) -> None:
         """Note the step; without a terminal, print it."""
         with self._lock:
-            since = self._since.setdefault(build.key, time.monotonic())
-            self._running[threading.get_ident()] = (build, step, since)
+            _, _, since = self._running.get(build.key, (build, step, time.monotonic()))
+            self._running[build.key] = (build, step, since)
         if not self._live:
             self._say(f"{build.pin} {build.target}: {step}")
 
-    def finished(self, outcome: Outcome) -> None:
+    def waits(self, needs: Needs) -> None:
+        """Print what a build waits for."""
+        with self._lock:
+            self._running.pop(needs.build.key, None)
+            self._known |= {build.key for build in needs.builds}
+        names = ", ".join(str(build.pin) for build in needs.builds)
+        self._say(f"{needs.build.pin} {needs.build.target}: waits for {names}")
+
+    def finished(self, end: End) -> None:
         """Print the outcome in a line, which stays."""
         with self._lock:
-            key = outcome.build.key
-            self._running = {row: shown for row, shown in self._running.items() if shown[0].key != key}
+            self._running.pop(end.build.key, None)
             self._done += 1
-        self._say(f"{outcome.build.pin} {outcome.build.target}: {_words(outcome)}")
+        self._say(f"{end.build.pin} {end.build.target}: {_words(end)}")
 
     def published(self, number: int, changed: Sequence[str]) -> None:
         """Print the commit."""
@@ -73,7 +81,7 @@ class Progress:
         self._console.print(f"[{elapsed // 60:3.0f}:{elapsed % 60:02.0f}] {line}", soft_wrap=True)
 
     def _table(self) -> Table:
-        table = Table(title=f"{self._done} of {self._total} builds done", title_justify="left", box=None)
+        table = Table(title=f"{self._done} of {len(self._known)} builds done", title_justify="left", box=None)
         for column in ("pin", "target", "step", "elapsed"):
             table.add_column(column, justify="right" if column == "elapsed" else "left")
         with self._lock:
@@ -82,13 +90,15 @@ class Progress:
         return table
 
 
-def _words(outcome: Outcome) -> str:
-    match outcome:
+def _words(end: End) -> str:
+    match end:
         case Built():
-            seconds = sum(step.seconds for step in outcome.steps)
-            grafted = f", {len(outcome.wheel.grafted)} libraries grafted" if outcome.wheel.grafted else ""
-            return f"built {outcome.wheel.filename} in {seconds:.0f} s{grafted}"
+            seconds = sum(step.seconds for step in end.steps)
+            grafted = f", {len(end.wheel.grafted)} libraries grafted" if end.wheel.grafted else ""
+            return f"built {end.wheel.filename} in {seconds:.0f} s{grafted}"
         case Covered():
-            return f"covered by {outcome.filename}"
+            return f"covered by {end.filename}"
         case Failed():
-            return f"FAILED ({outcome.failure}, at {outcome.step}): {outcome.summary}"
+            return f"FAILED ({end.failure}, at {end.step}): {end.summary}"
+        case Unfinished():
+            return end.reason

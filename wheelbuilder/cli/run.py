@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
 
+from wheelbuilder.build.schedule import WAS_ENDED
+from wheelbuilder.cli.options import Duration, counted
 from wheelbuilder.cli.planning import (
     Chosen,
     draw_up,
@@ -20,7 +23,7 @@ from wheelbuilder.cli.planning import (
 from wheelbuilder.cli.progress import Progress
 from wheelbuilder.cli.proofs import print_proof
 from wheelbuilder.cli.screen import say, say_json
-from wheelbuilder.errors import IntegrityError
+from wheelbuilder.errors import DeadlineError, IntegrityError
 from wheelbuilder.mirror.read import contents, states_cache
 from wheelbuilder.mirror.stores import open_store
 from wheelbuilder.pipeline import Request, Run, run
@@ -29,6 +32,7 @@ from wheelbuilder.report.memory import Memory
 from wheelbuilder.report.news import FailOn
 
 SOME_BUILDS_FAILED = 1
+GRACE, MOST_GRACE = 0.1, 600.0  # of the time to the deadline, and seconds: for builds that run when it comes
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -59,6 +63,7 @@ class Terms:
     as_json: bool
     fail_on: FailOn
     rebuilt: bool = False
+    deadline: float | None = None  # seconds from now
 
 
 @click.command(name="run")
@@ -72,30 +77,43 @@ class Terms:
     show_default=True,
     help="Exit status 1 for new failures, also for those that were there before, or for none.",
 )
+@click.option(
+    "--deadline",
+    type=Duration(),
+    help="Be done in this time, such as 3h: start nothing that would take longer, publish what is done.",
+)
 def command(
-    store: str, jobs: int | None, engine: str | None, as_json: bool, fail_on: str, **options: Any
+    store: str,
+    jobs: int | None,
+    engine: str | None,
+    as_json: bool,
+    fail_on: str,
+    deadline: float | None,
+    **options: Any,
 ) -> int:
     """Plan LIST, build what no wheel exists for, publish, and record the run.
 
     What failed lately is not tried again until an input changes or its record expires.
     """
-    terms = Terms(jobs=jobs, engine=engine, as_json=as_json, fail_on=FailOn(fail_on))
+    terms = Terms(jobs=jobs, engine=engine, as_json=as_json, fail_on=FailOn(fail_on), deadline=deadline)
     return carry_out(Chosen(**options), store, terms)
 
 
 def carry_out(chosen: Chosen, address: str, terms: Terms) -> int:
     """Plan, run, tell; return the exit code."""
+    started = time.monotonic()
     catalogue, listed = read_inputs(chosen)
     store = open_store(address)
     index = upstream_index(chosen, listed)
     listed = with_closures(listed, catalogue, index)
     memory = Memory(store, listed.channel)
+    mirror = contents(store, listed.channel, cache=states_cache()).projects
     plan = draw_up(
         chosen,
         catalogue,
         listed,
         index,
-        contents(store, listed.channel, cache=states_cache()).projects,
+        mirror,
         experience=memory.experience,
         rebuilt=terms.rebuilt,
     )
@@ -107,18 +125,23 @@ def carry_out(chosen: Chosen, address: str, terms: Terms) -> int:
         index=index,
         plan=plan,
         store=store,
+        mirror=mirror,
         memory=memory,
         forced=terms.rebuilt,
         jobs=terms.jobs,
         engine=terms.engine,
+        deadline=None if terms.deadline is None else started + terms.deadline,
+        grace=min(MOST_GRACE, (terms.deadline or 0.0) * GRACE),
     )
-    with Progress(total=len(plan.builds)) as watch:
+    with Progress(plan.builds) as watch:
         done = run(request, watch)
     if terms.as_json:
         say_json(done.document)
     _tell(done, err=terms.as_json)
     if done.refused:
         raise IntegrityError(*_refusal(done))
+    if done.unfinished:
+        raise DeadlineError(*_left(done))
     return SOME_BUILDS_FAILED if done.news.fails(terms.fail_on) else 0
 
 
@@ -161,4 +184,18 @@ def _refusal(done: Run) -> tuple[str, str]:
     return (
         f"Not published: {first.filename}: {first.reason}{more}.",
         "The run record names every refused file.",
+    )
+
+
+def _left(done: Run) -> tuple[str, str]:
+    ended = sum(it.reason == WAS_ENDED for it in done.unfinished)
+    counts = {"not started": len(done.unfinished) - ended, "ended": ended}
+    told = [
+        f"{counted(count, 'build')} {'was' if count == 1 else 'were'} {how}"
+        for how, count in counts.items()
+        if count
+    ]
+    return (
+        f"The deadline came: {' and '.join(told)}; what was finished is published.",
+        "Run again to continue.",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -118,6 +119,16 @@ def accepts(target: Target, file: IndexFile) -> bool:
     if parsed is None or not file.is_wheel or target.tags.isdisjoint(parsed.tags):
         return False
     return requires_python_accepts(file.requires_python, target)
+
+
+def newest_wheel(files: Iterable[IndexFile]) -> str | None:
+    """Return the file name of a wheel of the highest version; None if there is no wheel."""
+    named = [
+        (parsed.version, it.filename)
+        for it in files
+        if it.is_wheel and (parsed := parse_filename(it.filename))
+    ]
+    return max(named)[1] if named else None
 
 
 def requires_python_accepts(requires_python: str | None, target: Target) -> bool:

@@ -99,4 +99,7 @@ def _failure(
 
 
 def _cost(outcome: Built) -> Cost:
-    return Cost(seconds=round(sum(step.seconds for step in outcome.steps), 3))
+    """Return what the attempt took that gave the wheel."""
+    steps = [step for step in outcome.steps if step.attempt == outcome.steps[-1].attempt]
+    peaks = [step.peak_memory for step in steps if step.peak_memory is not None]
+    return Cost(seconds=round(sum(step.seconds for step in steps), 3), peak_memory=max(peaks, default=None))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wheelbuilder import __version__
-from wheelbuilder.build.outcomes import Built, Covered, Failed, Outcome, StepResult
+from wheelbuilder.build.outcomes import Built, Covered, Failed, Outcome, StepResult, Unfinished
 from wheelbuilder.mirror.documents import readable
 from wheelbuilder.mirror.layout import record_key
 from wheelbuilder.plan.coverage import Coverage, lines
@@ -88,6 +88,7 @@ def run_document(
     seconds: float,
     plan: Plan,
     records: Sequence[Record],
+    unfinished: Sequence[Unfinished],
     told: News,
     commit: int,
     changed: Sequence[str],
@@ -107,6 +108,15 @@ def run_document(
         "seconds": round(seconds, 3),
         "plan": {str(target): counts for target, counts in plan.counts().items()},
         "outcomes": [each.document() for each in records],
+        "unfinished": [
+            {
+                "project": it.build.pin.name,
+                "version": str(it.build.pin.version),
+                "target": str(it.build.target),
+                "reason": it.reason,
+            }
+            for it in unfinished
+        ],
         "news": told.document(),
         "unavailable": [
             {
@@ -143,6 +153,7 @@ def _result(outcome: Outcome) -> dict[str, Any]:
                 "grafted": list(wheel.grafted),
                 "needs": _needs(outcome),
                 "build_environment": list(outcome.requirements),
+                "earlier": [_attempt(failed) for failed in outcome.earlier],
             }
         case Covered():
             return {"outcome": "covered", "wheel": {"filename": outcome.filename}, "by": str(outcome.by)}
@@ -154,6 +165,9 @@ def _result(outcome: Outcome) -> dict[str, Any]:
                 "summary": outcome.summary,
                 "hint": outcome.hint,
                 "lines": list(outcome.lines),
+                "passing": outcome.passing,
+                "blocked_by": list(outcome.blocked_by),
+                "earlier": [_attempt(failed) for failed in outcome.earlier],
             }
 
 
@@ -167,8 +181,19 @@ def _needs(outcome: Built) -> dict[str, list[str]]:
     }
 
 
+def _attempt(failed: Failed) -> dict[str, Any]:
+    return {"class": failed.failure.value, "step": failed.step.value, "summary": failed.summary}
+
+
 def _step(step: StepResult, log: KeptLog | None) -> dict[str, Any]:
-    known = {"step": step.step.value, "seconds": step.seconds, "ok": step.ok, "network": step.network}
+    known = {
+        "step": step.step.value,
+        "attempt": step.attempt,
+        "seconds": step.seconds,
+        "ok": step.ok,
+        "network": step.network,
+        "peak_memory": step.peak_memory,
+    }
     return known | ({"log": log.key} if log else {})
 
 

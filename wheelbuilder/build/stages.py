@@ -1,0 +1,221 @@
+"""What happens in each step of a build; `job` says in which order."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from wheelbuilder.build import (
+    backend,
+    environment,
+    layers,
+    native,
+    prerequisites,
+    repair,
+    sources,
+    trial,
+    wheelcheck,
+)
+from wheelbuilder.build.engine import ContainerExit
+from wheelbuilder.build.outcomes import BuiltWheel, FailureClass, StepFailedError
+from wheelbuilder.build.repair import Repaired
+from wheelbuilder.build.requirements import NoWheelError, applicable, satisfied
+from wheelbuilder.build.site import PIDS, Bench, Site
+from wheelbuilder.build.tasks import Task
+from wheelbuilder.build.variables import variables
+from wheelbuilder.build.wheelcheck import WheelFacts
+from wheelbuilder.errors import ConfigurationError, IntegrityError, UnreachableError
+from wheelbuilder.inputs.images import Role, Root, Source
+from wheelbuilder.inputs.recipes import Native
+from wheelbuilder.plan.decisions import Build
+from wheelbuilder.plan.files import IndexFile, parse_filename
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stages:
+    """The stages of one build. spent: hears how each container of it ended."""
+
+    task: Task
+    site: Site
+    bench: Bench
+    spent: Callable[[ContainerExit], None]
+
+    @property
+    def build(self) -> Build:
+        """What is built."""
+        return self.task.build
+
+    @property
+    def build_root(self) -> Root:
+        """Return the root to build in, with the recipe's system packages."""
+        root = self.site.catalogue.root(self.build.target, Role.BUILD)
+        recipe = self.build.recipe
+        return root.adding(recipe.deb if root.source is Source.ARCHIVE else recipe.rpm)
+
+    def roots(self, log: Path) -> tuple[str, str]:
+        """Return the images to build and to try in, making what is missing."""
+        try:
+            return self._made_roots(log)
+        except (UnreachableError, IntegrityError) as error:
+            # The trouble of one root must not hold the other targets back.
+            raise StepFailedError(FailureClass.ROOT, error.message, error.hint) from None
+
+    def _made_roots(self, log: Path) -> tuple[str, str]:
+        catalogue, engine, recipe = self.site.catalogue, self.site.engine, self.build.recipe
+        root = catalogue.root(self.build.target, Role.BUILD)
+        bare = catalogue.root(self.build.target, Role.BARE)
+        archive = root.source is Source.ARCHIVE
+        packages = recipe.deb if archive else recipe.rpm
+        runtime = recipe.runtime_deb if archive else recipe.runtime_rpm
+        try:
+            return (
+                layers.with_packages(engine, root, packages, log=log),
+                layers.with_packages(engine, bare, runtime, log=log),
+            )
+        except ConfigurationError as error:
+            raise StepFailedError(FailureClass.SYSTEM_PACKAGES, error.message, error.hint) from None
+
+    def workshop(
+        self, source: Path, image: str, epoch: int, log: Path
+    ) -> tuple[backend.Workshop, tuple[str, ...]]:
+        """Return where the hooks run, and `name==version` of what they find there.
+
+        Raises LacksWheelsError for requirements that have to be built first.
+        """
+        recipe, site = self.build.recipe, self.site
+        static = sources.static_requirements(self.build, source)
+        files = self._required(static)
+        shop = backend.Workshop(
+            engine=site.engine,
+            image=image,
+            source=source,
+            out=self.bench.out,
+            environment=self._environment(files),
+            environ=variables(epoch, self._jobs, recipe.environment),
+            log=log,
+            timeout=site.timeout(recipe),
+            memory=self.task.memory,
+            pids=PIDS,
+            cpus=None,
+            allow_network_attempt=recipe.allow_network_attempt,
+            spent=self.spent,
+        )
+        dynamic = applicable(backend.dynamic_requirements(shop, recipe.config_settings), self.build.target)
+        if not satisfied(dynamic, files):
+            files = self._required((*static, *dynamic))
+            shop = replace(shop, environment=self._environment(files))
+        return shop, tuple(sorted(_pinned(file) for file in files))
+
+    @property
+    def _jobs(self) -> int:
+        usual = self.build.recipe.limits.jobs or self.site.jobs
+        return max(1, usual // self.task.attempt.thrift)
+
+    def _required(self, texts: tuple[str, ...]) -> tuple[IndexFile, ...]:
+        target = self.build.target
+        return prerequisites.resolve(
+            applicable(texts, target),
+            target,
+            self.site,
+            constraints=self.build.recipe.build_constraints,
+            given=self.task.given,
+        )
+
+    def _environment(self, files: tuple[IndexFile, ...]) -> Path:
+        return environment.make(
+            prerequisites.wheels(files, self.site),
+            self.build.target,
+            self.site.catalogue.interpreter(self.build.target),
+            inside=backend.ENVIRONMENT,
+            cache=self.site.cache / "environments",
+        )
+
+    def check(self, native_sources: tuple[str, ...], log: Path) -> tuple[Path, WheelFacts]:
+        """Return the backend's wheel and what it says. log: of the step that made it."""
+        build = self.build
+        wheel = wheelcheck.one_wheel(self.bench.out, build.pin)
+        if build.recipe.native is Native.REQUIRED:
+            native.refuse_lost(wheel, native_sources, log if log.exists() else None)
+        arch = self.site.catalogue.architecture(build.target)
+        return wheel, wheelcheck.check(wheel, build.pin, build.target, arch, repaired=False)
+
+    def repair(self, wheel: Path, facts: WheelFacts, image: str, epoch: int, log: Path) -> Repaired:
+        """Return the wheel as it is published."""
+        build = self.build
+        self.bench.repaired.mkdir()
+        if facts.pure:
+            repaired = Repaired(wheel=wheel.rename(self.bench.repaired / wheel.name))
+        else:
+            with self.site.engine.mounted(image) as root:
+                work = repair.Repair(
+                    wheel=wheel,
+                    target=build.target,
+                    arch=self.site.catalogue.architecture(build.target),
+                    policy=build.recipe.repair,
+                    root=root,
+                    epoch=epoch,
+                )
+                repaired = repair.repair(work, self.bench.repaired, log)
+        if build.build_tag is not None:
+            tagged = repair.add_build_tag(repaired.wheel, build.build_tag, epoch=epoch)
+            return replace(repaired, wheel=tagged)
+        return repaired
+
+    def recheck(self, wheel: Path) -> WheelFacts:
+        """Return what the repaired wheel says."""
+        build = self.build
+        arch = self.site.catalogue.architecture(build.target)
+        return wheelcheck.check(wheel, build.pin, build.target, arch, repaired=True)
+
+    def trial(self, repaired: Repaired, facts: WheelFacts, bare: str, log: Path) -> None:
+        """Install and import it where nothing but Python is."""
+        build, site = self.build, self.site
+        needed = applicable(facts.requires_dist, build.target)
+        try:
+            resolver = site.resolver(build.target, for_trial=True)
+            files = resolver.resolve(needed, constraints=site.beside(build.pin, build.target))
+            partial = False
+        except NoWheelError:
+            files, partial = (), True
+        trial.run(
+            trial.Trial(
+                wheel=repaired.wheel,
+                dependencies=prerequisites.wheels(files, site),
+                requirement=f"{build.pin.name}=={build.pin.version}",
+                modules=facts.top_level if build.recipe.imports is None else build.recipe.imports,
+                partial=partial,
+                outside=repaired.outside,
+            ),
+            trial.Consumer(
+                engine=site.engine,
+                image=bare,
+                python=site.catalogue.interpreter(build.target).path,
+                timeout=site.timeout(build.recipe),
+                memory=self.task.memory,
+                spent=self.spent,
+            ),
+            folder=self.bench.candidates,
+            log=log,
+        )
+
+
+def described(repaired: Repaired, facts: WheelFacts) -> BuiltWheel:
+    """Return a repaired wheel as the outcome holds it."""
+    wheel = repaired.wheel
+    with wheel.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return BuiltWheel(
+        path=wheel,
+        sha256=digest,
+        size=wheel.stat().st_size,
+        requires_python=facts.requires_python,
+        grafted=facts.grafted,
+        outside=repaired.outside,
+    )
+
+
+def _pinned(file: IndexFile) -> str:
+    parsed = parse_filename(file.filename)
+    return f"{parsed.project}=={parsed.version}" if parsed else file.filename

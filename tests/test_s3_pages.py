@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import command
+from mirrors import NOW, wheel_change
 from s3_servers import SERVERS, FreshBucket, Server
 
 from wheelbuilder.errors import ConfigurationError
+from wheelbuilder.mirror.directory import DirectoryStore
 from wheelbuilder.mirror.layout import JSON_TYPE
+from wheelbuilder.mirror.publish import publish
 from wheelbuilder.mirror.s3 import S3Store
 from wheelbuilder.mirror.s3_client import Place
 
@@ -108,3 +112,46 @@ def test_caches_may_be_told_to_keep_pages_for_a_while(bucket: FreshBucket) -> No
 def test_a_strange_age_is_refused(age: str) -> None:
     with pytest.raises(ConfigurationError, match="is not the address of a bucket"):
         Place.parse(f"s3://bucket/prefix?page-max-age={age}")
+
+
+@pytest.mark.s3
+class TestOneSetting:
+    @pytest.mark.parametrize(("first", "other"), [("", WEB_HOST), (WEB_HOST, "")])
+    def test_an_address_that_names_pages_otherwise_is_refused(
+        self, first: str, other: str, s3_bucket: FreshBucket, tmp_path: Path
+    ) -> None:
+        change, mirror = wheel_change(tmp_path), DirectoryStore(tmp_path / "mirror")
+        publish(s3_bucket.store(f"p{first}"), "stable", [change], run="", now=NOW)
+        publish(mirror, "stable", [change], run="", now=NOW)
+        before, wrong = objects(s3_bucket), f"{s3_bucket.address}/p{other}"
+        imported = ("import", change.wheels[0].path or "", "--no-upstream", "--store", wrong)
+        for words in (
+            (*imported, "--channel", "stable"),
+            (*imported, "--channel", "another"),
+            ("sync", mirror.path, wrong),
+            ("sync", wrong, tmp_path / "copy"),
+            ("yank", "foo==1.0", "--reason", "x", "--store", wrong),
+            ("promote", "stable", "another", "--store", wrong),
+            ("channel", "show", "stable", "--store", wrong),
+            ("audit", wrong, "--repair"),
+        ):
+            ended = command(*words)
+            assert ended.code == 2 and "names end in" in ended.error, (words, ended.err)
+            assert f"Write {s3_bucket.address}/p{first};" in ended.err
+        assert objects(s3_bucket) == before and not (tmp_path / "copy/channels").exists()
+        right = ("audit", f"{s3_bucket.address}/p{first}", "--deep")
+        assert command(*right).code == 0
+
+    def test_a_head_of_an_earlier_version_says_nothing_and_is_taken(self, s3_bucket: FreshBucket) -> None:
+        store, head = s3_bucket.store("p"), "channels/stable/head.json"
+        s3_bucket.server.client().put_object(Bucket=s3_bucket.bucket, Key=f"p/{head}", Body=b"{}")
+        found = s3_bucket.store(f"p{WEB_HOST}").get(head)
+        assert found and put(store, head, b"{ }", if_match=found.etag)
+        with pytest.raises(ConfigurationError, match="names end in /, and this address asks for index"):
+            s3_bucket.store(f"p{WEB_HOST}").get(head)
+
+
+def objects(bucket: FreshBucket) -> dict[str, str]:
+    """What a bucket holds, by the objects' own names; not what the store tries out meanwhile."""
+    found = bucket.server.client().list_objects_v2(Bucket=bucket.bucket)["Contents"]
+    return {it["Key"]: it["ETag"] for it in found if ".wheelbuilder/" not in it["Key"]}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 from wheelbuilder.errors import ConfigurationError
@@ -22,6 +24,8 @@ from wheelbuilder.mirror.store import Listed, Object, check_key
 
 LARGE = 64 << 20  # bytes from which a file is written in parts
 TURNS = 64
+HEAD = re.compile(r"channels/[^/]+/head\.json")
+PAGES = "pages"  # in a head's own metadata: what the names of its channel's pages end in
 
 
 class S3Store:
@@ -79,7 +83,10 @@ class S3Store:
 
     def get(self, key: str) -> Object | None:
         """Return what a key holds, or None."""
-        found = self.bucket.get(check_key(key))
+        is_head = HEAD.fullmatch(key) is not None
+        found = self.bucket.get(check_key(key), *([self._check_pages] if is_head else []))
+        if is_head and found is None:
+            self._ask_another_channel()
         if found and found.cache_control == self._pages_kept:
             return replace(found, cache_control=REVALIDATE)
         return found
@@ -110,13 +117,30 @@ class S3Store:
         check_key(key)
         kept = self._pages_kept if cache_control == REVALIDATE else cache_control
         headers = {"ContentType": content_type, "CacheControl": kept}
-        payload = Payload.of(data)
+        payload = Payload.of(data, **({PAGES: self.place.page_names} if HEAD.fullmatch(key) else {}))
         if if_match is None and not if_none_match:
             return self._write(key, payload, headers, {})
         if self.abilities.conditional:
             condition = {"IfNoneMatch": "*"} if if_none_match else self.abilities.matching(if_match or "")
             return self._write(key, payload, headers, condition)
         return self._write_alone(key, payload, headers, if_match)
+
+    def _check_pages(self, notes: Mapping[str, str]) -> None:
+        """Refuse an address that would give the pages of a channel, which has some, other names."""
+        theirs = notes.get(PAGES, self.place.page_names)
+        if theirs != self.place.page_names:
+            bare = self.address.partition("?")[0]
+            raise ConfigurationError(
+                f"The store {self.address} has pages whose names end in {theirs}, and this address asks for"
+                f" {self.place.page_names}: installers would see two trees that drift apart.",
+                f"Write {bare}{'' if theirs == '/' else f'?index={theirs}'}; to change it, make a copy with"
+                " 'wheelbuilder sync' at another prefix.",
+            )
+
+    def _ask_another_channel(self) -> None:
+        """Have a new channel's pages named as those of a channel that is there."""
+        for name in islice(self.folders("channels/"), 1):
+            self.bucket.get(f"channels/{name}/head.json", self._check_pages)
 
     @property
     def _pages_kept(self) -> str:

@@ -93,6 +93,11 @@ class Place:
             page_max_age=int(age) or None,
         )
 
+    @property
+    def page_names(self) -> str:
+        """What the names of pages end in: "/", or "index.html"."""
+        return INDEX if self.web_host else "/"
+
     def name(self, key: str) -> str:
         """Return the name of the object that holds a key."""
         folder = not self.web_host and key.endswith(f"/{INDEX}")

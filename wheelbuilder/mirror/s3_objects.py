@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -23,6 +23,7 @@ MD5_ETAG = re.compile(r'"[0-9a-f]{32}"', re.ASCII)
 BATCH = 1000  # keys in one request to delete
 PASSING = ("InternalError", "SlowDown", "ServiceUnavailable")  # of one key among many
 REFUSED = (404, 409, 412)  # statuses by which servers say that a condition does not hold
+Look = Callable[[Mapping[str, str]], None]
 Condition = dict[str, str]  # IfMatch or IfNoneMatch, as boto3 calls them
 
 
@@ -65,8 +66,8 @@ class Bucket:
         headed: Headed = self._known(answer, deed)
         return headed
 
-    def get(self, key: str) -> Object | None:
-        """Return what an object holds; None if it is not there."""
+    def get(self, key: str, look: Look = lambda _notes: None) -> Object | None:
+        """Return what an object holds; None if it is not there. look: sees the object's own metadata."""
         blocks: list[bytes] = []
 
         def collect(found: dict[str, Any]) -> None:
@@ -75,6 +76,7 @@ class Bucket:
         found = self._read(key, collect)
         if found is None:
             return None
+        look(found.get("Metadata", {}))
         kept = {"content_type": found.get("ContentType"), "cache_control": found.get("CacheControl")}
         return Object(data=blocks[0], etag=quoted(found["ETag"]), **kept)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -18,22 +18,26 @@ DIGEST = "sha256"  # the name of the digest in an object's own metadata
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Payload:
-    """Bytes on their way. md5 is what Content-MD5 and most ETags are made of; digests are bytes."""
+    """Bytes on their way. md5 is what Content-MD5 and most ETags are made of; digests are bytes.
+
+    notes: what is kept in the object's own metadata besides the digest.
+    """
 
     source: bytes | Path
     size: int
     md5: bytes
     sha256: bytes
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, source: bytes | Path) -> Payload:
+    def of(cls, source: bytes | Path, **notes: str) -> Payload:
         """Digest what is to be written. Errors: ConfigurationError where a file cannot be read."""
         md5, sha256, size = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
         for block in _blocks(source):
             md5.update(block)
             sha256.update(block)
             size += len(block)
-        return cls(source=source, size=size, md5=md5.digest(), sha256=sha256.digest())
+        return cls(source=source, size=size, md5=md5.digest(), sha256=sha256.digest(), notes=notes)
 
     @property
     def etag(self) -> str:
@@ -48,7 +52,7 @@ class Payload:
     @property
     def metadata(self) -> dict[str, str]:
         """What is kept with the object, so that a reader can tell whether it got what was written."""
-        return {DIGEST: self.sha256.hex()}
+        return {DIGEST: self.sha256.hex(), **self.notes}
 
     @contextmanager
     def open(self) -> Iterator[bytes | IO[bytes]]:

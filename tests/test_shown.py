@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from commands import command
 from mirrors import NOW, wheel_change
+from rich.table import Table
 from rich.text import Text
 from sdists import cli
 
@@ -112,6 +113,14 @@ class TestScreen:
             console.print(f"[bold]{EVIL}", soft_wrap=True)
         assert all(line.isprintable() for line in captured.get().splitlines())
         assert r"\x1b[2J" in captured.get() and "[bold]" in captured.get()
+
+    def test_a_cell_of_several_lines(self) -> None:
+        console, table = Screen(), Table("two\nlines")
+        table.add_row("one\ntwo")
+        with console.capture() as captured:
+            console.print(table)
+        words = captured.get().split()
+        assert [word for word in words if word.isascii()] == ["two", "lines", "one", "two"]
 
     def test_a_screen_without_the_letters_of_a_name(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

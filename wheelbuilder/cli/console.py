@@ -22,9 +22,13 @@ class Screen(Console):
             self.width = WIDTH
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Render as consoles do, and make the text visible; what moves the cursor is the console's own."""
+        """Render as consoles do, and make the text visible; what moves the cursor is the console's own.
+
+        Line breaks stay: cells of several lines have them. Foreign text comes without (`visible`).
+        """
         for text, style, control in super().render(renderable, options):
-            yield Segment(text if control or text == "\n" else visible(text), style, control)
+            seen = text if control else "\n".join(map(visible, text.split("\n")))
+            yield Segment(seen, style, control)
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -14,6 +14,7 @@ from wheelbuilder.build.graph import End
 from wheelbuilder.build.outcomes import Built, Covered, Failed, Needs, Step, Unfinished
 from wheelbuilder.cli.console import Screen
 from wheelbuilder.plan.decisions import Build
+from wheelbuilder.shown import visible
 
 REFRESH = 4  # a second
 
@@ -78,7 +79,7 @@ class Progress:
 
     def _say(self, line: str) -> None:
         elapsed = time.monotonic() - self._started
-        self._console.print(f"[{elapsed // 60:3.0f}:{elapsed % 60:02.0f}] {line}", soft_wrap=True)
+        self._console.print(f"[{elapsed // 60:3.0f}:{elapsed % 60:02.0f}] {visible(line)}", soft_wrap=True)
 
     def _table(self) -> Table:
         table = Table(title=f"{self._done} of {len(self._known)} builds done", title_justify="left", box=None)

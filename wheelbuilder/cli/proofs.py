@@ -13,6 +13,7 @@ from wheelbuilder.cli.screen import say
 from wheelbuilder.inputs.pins import Quarantined
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.plan.coverage import Coverage, Gap, lines
+from wheelbuilder.shown import visible
 
 Row = tuple[str, str, list[str], list[str]]  # pin, reason, branches, targets
 
@@ -89,7 +90,7 @@ def _gaps(rows: Iterable[Row], covered: Sequence[Coverage]) -> Table:
     for pin, reason, branches, targets in rows:
         where = "all" if set(branches) == all_branches else "\n".join(branches)
         on = "all" if set(targets) == all_targets else "\n".join(targets)
-        table.add_row(pin, where, on, Text(reason))
+        table.add_row(pin, where, on, Text(visible(reason)))
     return table
 
 

@@ -15,6 +15,7 @@ from wheelbuilder.cli.console import Screen
 from wheelbuilder.inputs.lists import RequirementsList
 from wheelbuilder.plan.decisions import Build, Postponed, Unavailable
 from wheelbuilder.plan.plans import KINDS, NOT_APPLICABLE, Plan
+from wheelbuilder.shown import visible
 
 
 def print_plan(plan: Plan, listed: RequirementsList, *, to_stderr: bool = False) -> None:
@@ -94,7 +95,11 @@ def _print_rows(console: Console, title: str, decisions: Iterable[Build | Postpo
 
 def _pin_and_reason(decision: Build | Postponed | Unavailable) -> tuple[Any, Any, str]:
     again = decision.again if isinstance(decision, Build) else ""
-    return decision.pin.name, decision.pin.version, "\n".join(filter(None, (decision.reason, again)))
+    return (
+        decision.pin.name,
+        decision.pin.version,
+        "\n".join(map(visible, filter(None, (decision.reason, again)))),
+    )
 
 
 def _print_lines(console: Console, title: str, lines: Sequence[str]) -> None:
@@ -102,4 +107,4 @@ def _print_lines(console: Console, title: str, lines: Sequence[str]) -> None:
         console.print()
         console.print(title, style="italic")
         for line in lines:
-            console.print(line, soft_wrap=True)
+            console.print(visible(line), soft_wrap=True)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from wheelbuilder.cli.options import counted, images_option, json_option, list_argument, upstream_option
+from wheelbuilder.cli.findings import told
+from wheelbuilder.cli.options import images_option, json_option, list_argument, upstream_option
 from wheelbuilder.cli.planning import read_catalogue, walked
-from wheelbuilder.cli.screen import say, say_json
-from wheelbuilder.inputs.list_lint import Finding, Severity, lint, on_targets
+from wheelbuilder.inputs.findings import Finding, error, warning
+from wheelbuilder.inputs.list_lint import lint, on_targets
 from wheelbuilder.inputs.lists import RequirementsList, read_list
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.plan.closure import Closure
@@ -31,14 +31,7 @@ def command(list_path: Path, images: Path | None, upstream: str | None, as_json:
     findings = lint(listed)
     if not any(demands.refused for demands in listed.demands.values()):
         findings = (*findings, *_of_closures(walked(listed, upstream), listed))
-    errors = sum(finding.severity is Severity.ERROR for finding in findings)
-    if as_json:
-        say_json([asdict(finding) for finding in findings])
-    else:
-        for finding in findings:
-            say(f"{finding.severity}: {finding.message} [{finding.code}]")
-        say(f"{counted(errors, 'error')}, {counted(len(findings) - errors, 'warning')}")
-    return 1 if errors else 0
+    return told(findings, as_json=as_json)
 
 
 def _of_closures(closures: Sequence[Closure], listed: RequirementsList) -> Iterator[Finding]:
@@ -47,7 +40,6 @@ def _of_closures(closures: Sequence[Closure], listed: RequirementsList) -> Itera
         for each in closure.unmet:
             unmet.setdefault(each.sentence, []).append(closure.target)
     for sentence, targets in unmet.items():
-        message = f"{sentence}, on {on_targets(targets, listed)}"
-        yield Finding(severity=Severity.ERROR, code="unmet", message=message)
+        yield error("unmet", f"{sentence}, on {on_targets(targets, listed)}")
     for doubt in dict.fromkeys(doubt for closure in closures for doubt in closure.doubts):
-        yield Finding(severity=Severity.WARNING, code="uncertain", message=doubt)
+        yield warning("uncertain", doubt)

@@ -31,6 +31,8 @@ COMMANDS = {
     "unyank": ("unyank", "Undo a yank."),
     "remove": ("remove", "Take wheels of ours out of a channel."),
     "retire": ("retire", "Withdraw what upstream has wheels for by now, and reinstate."),
+    "recipe": ("recipe", "Check recipes, and read bindep files for them."),
+    "schema": ("schema", "Print the JSON schema of recipes or of lists, for editors."),
     "images": ("images", "List, build and prune root images."),
     "doctor": ("doctor", "Say what works on this machine, and what to do about the rest."),
 }

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
+from wheelbuilder.inputs.findings import Finding, error, in_order, warning
 from wheelbuilder.inputs.lists import RequirementsList
 from wheelbuilder.inputs.pins import Constraints, Pin
 from wheelbuilder.inputs.targets import Target
@@ -20,45 +19,19 @@ NEWEST = ("master", "main", "trunk")
 SHOWN = 6  # a longer row of names is cut
 
 
-class Severity(StrEnum):
-    """How bad a finding is."""
-
-    ERROR = "error"  # somebody cannot install what the list asks for, or nobody knows what that is
-    WARNING = "warning"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
-    """One thing that is wrong or odd. code: names the check. projects: those it is about."""
-
-    severity: Severity
-    code: str
-    message: str
-    projects: tuple[str, ...] = ()
-
-
 def lint(listed: RequirementsList) -> tuple[Finding, ...]:
     """Return what is wrong or odd, errors first; what only resolving finds out is not in it."""
     checks = (
         *(_unreadable, _conflicts, _unmatchable, _refused, _branch_order, _alike),
         *(_repeated, _loose, _dead_markers, _dead_demands, _two_names, _two_versions, _unused_recipes),
     )
-    found = [finding for check in checks for finding in check(listed)]
-    return tuple(sorted(found, key=lambda finding: finding.severity is not Severity.ERROR))
-
-
-def _error(code: str, message: object, projects: Iterable[str] = ()) -> Finding:
-    return Finding(severity=Severity.ERROR, code=code, message=str(message), projects=tuple(projects))
-
-
-def _warning(code: str, message: object, projects: Iterable[str] = ()) -> Finding:
-    return Finding(severity=Severity.WARNING, code=code, message=str(message), projects=tuple(projects))
+    return in_order(finding for check in checks for finding in check(listed))
 
 
 def _unreadable(listed: RequirementsList) -> Iterator[Finding]:
     for branch in listed.branches:
         for line in branch.quarantined:
-            yield _error("unreadable", line)
+            yield error("unreadable", line)
 
 
 def _conflicts(listed: RequirementsList) -> Iterator[Finding]:
@@ -68,28 +41,28 @@ def _conflicts(listed: RequirementsList) -> Iterator[Finding]:
             for conflict in pins_for([branch], target, listed.only).conflicts:
                 found.setdefault(conflict, []).append(target)
         for conflict, targets in found.items():
-            yield _error("conflict", f"{conflict} on {on_targets(targets, listed)}", [conflict.pins[0].name])
+            yield error("conflict", f"{conflict} on {on_targets(targets, listed)}", [conflict.pins[0].name])
 
 
 def _unmatchable(listed: RequirementsList) -> Iterator[Finding]:
     for pin in _pins(listed):
         if pin.unmatchable:
-            yield _error("unmatchable", f"{pin.origin}: {pin.unmatchable}", [pin.name])
+            yield error("unmatchable", f"{pin.origin}: {pin.unmatchable}", [pin.name])
 
 
 def _refused(listed: RequirementsList) -> Iterator[Finding]:
     for demands in listed.demands.values():
         for line in demands.refused:
-            yield _error("refused", line)
-        for warning in demands.warnings:
-            yield _warning("hashes", warning)
+            yield error("refused", line)
+        for oddity in demands.warnings:
+            yield warning("hashes", oddity)
 
 
 def _branch_order(listed: RequirementsList) -> Iterator[Finding]:
     names = [branch.branch for branch in listed.branches]
     by_age = sorted(names, key=_age)
     if names in (sorted(names), sorted(names, reverse=True)) and names not in (by_age, by_age[::-1]):
-        yield _warning(
+        yield warning(
             "branch-order",
             f"the branches are sorted as text, which is not their age: write {', '.join(by_age[::-1])}",
         )
@@ -109,15 +82,15 @@ def _alike(listed: RequirementsList) -> Iterator[Finding]:
         pinned = frozenset((str(pin), pin.marker) for pin in branch.pins)
         other = seen.setdefault(pinned, branch.branch)
         if not pinned:
-            yield _warning("empty", f"the branch {branch.branch} pins nothing")
+            yield warning("empty", f"the branch {branch.branch} pins nothing")
         elif other != branch.branch:
-            yield _warning("alike", f"the branches {other} and {branch.branch} pin the same")
+            yield warning("alike", f"the branches {other} and {branch.branch} pin the same")
 
 
 def _repeated(listed: RequirementsList) -> Iterator[Finding]:
     for branch in listed.branches:
-        for warning in branch.warnings:
-            yield _warning("repeated", warning)
+        for oddity in branch.warnings:
+            yield warning("repeated", oddity)
 
 
 def _loose(listed: RequirementsList) -> Iterator[Finding]:
@@ -127,7 +100,7 @@ def _loose(listed: RequirementsList) -> Iterator[Finding]:
             told = (
                 f"{branch.branch} pins with == instead of ===, which takes local versions too: {_some(names)}"
             )
-            yield _warning("loose", told, names)
+            yield warning("loose", told, names)
 
 
 def _dead_markers(listed: RequirementsList) -> Iterator[Finding]:
@@ -138,7 +111,7 @@ def _dead_markers(listed: RequirementsList) -> Iterator[Finding]:
                 dead.setdefault(pin.marker, []).append(pin.name)
         for marker, names in dead.items():
             told = f"{branch.branch}: the marker {marker} holds on none of the targets: {_some(names)}"
-            yield _warning("dead-marker", told, names)
+            yield warning("dead-marker", told, names)
 
 
 def _dead_demands(listed: RequirementsList) -> Iterator[Finding]:
@@ -146,7 +119,7 @@ def _dead_demands(listed: RequirementsList) -> Iterator[Finding]:
         for demand in demands.wanted:
             marker = demand.requirement.marker
             if marker and not any(holds(str(marker), target) for target in listed.targets):
-                yield _warning("dead-requirement", f"{demand} applies to none of the targets")
+                yield warning("dead-requirement", f"{demand} applies to none of the targets")
 
 
 def _two_names(listed: RequirementsList) -> Iterator[Finding]:
@@ -156,7 +129,7 @@ def _two_names(listed: RequirementsList) -> Iterator[Finding]:
     for name, pins in spelt.items():
         if len(pins) > 1:
             told = f"one project is spelt {len(pins)} ways: {_places(pins)}"
-            yield _warning("spelling", told, [name])
+            yield warning("spelling", told, [name])
 
 
 def _two_versions(listed: RequirementsList) -> Iterator[Finding]:
@@ -166,7 +139,7 @@ def _two_versions(listed: RequirementsList) -> Iterator[Finding]:
     for (name, _), pins in spelt.items():
         if len(pins) > 1:
             told = f"one version of {name} is spelt {len(pins)} ways: {_places(pins)}"
-            yield _warning("version-spelling", told, [name])
+            yield warning("version-spelling", told, [name])
 
 
 def _unused_recipes(listed: RequirementsList) -> Iterator[Finding]:
@@ -174,11 +147,11 @@ def _unused_recipes(listed: RequirementsList) -> Iterator[Finding]:
     unused = listed.recipes.unused(pins)
     names = [name for name, versions in unused if versions is None]
     if names:
-        yield _warning("unused-recipe", f"recipes of projects that no branch pins: {_some(names)}", names)
+        yield warning("unused-recipe", f"recipes of projects that no branch pins: {_some(names)}", names)
     for name, versions in unused:
         if versions is not None:
             told = f"the recipe of {name} has a range that no pin is in: {versions}"
-            yield _warning("unused-recipe", told, [name])
+            yield warning("unused-recipe", told, [name])
 
 
 def _pins(listed: RequirementsList) -> Iterator[Pin]:

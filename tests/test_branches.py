@@ -56,3 +56,24 @@ def test_branches_that_contradict_each_other(index: FileIndex, tmp_path: Path) -
     }
     kept = json.loads((work.store / f"records/{rows['both', '1.0']['key']}.json").read_text())
     assert kept["branches"] == ["old", "new"]
+
+
+@pytest.mark.engine
+def test_a_run_of_a_closure_builds_what_is_needed(index: FileIndex, tmp_path: Path) -> None:
+    index.offer(in_tree("unasked"), in_tree("needy", NEEDY))
+    index.offer_wheel(make_wheel(tmp_path, "beside"))
+    work = Workplace(folder=tmp_path / "work", index=index)
+    work.write([])
+    (work.folder / "pins.txt").write_text("needy===1.0\nunasked===1.0\nbeside===1.0\nbad line\n")
+    (work.folder / "app.txt").write_text("needy\nbeside>=1\n")
+    text = work.list_path.read_text().replace(
+        '"pins.txt"', '{ path = "pins.txt", requirements = ["app.txt"] }'
+    )
+    work.list_path.write_text(f'mode = "closure"\n{text}')
+    done = work.run()
+    assert done.code == 0, done.stderr
+    assert work.wheels() == ["needy-1.0-py3-none-any.whl"]
+    assert list(done.outcomes) == ["needy"]
+    # the line that cannot be read may pin anything, but nothing that was asked for
+    assert done.document["quarantined"] == []
+    assert "nothing was built and nothing was written" in work.run().stderr

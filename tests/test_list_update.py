@@ -119,9 +119,16 @@ def test_requirement_files_are_kept_too(index: FileIndex, tmp_path: Path) -> Non
     given = f', requirements = ["{index.base}app.txt"]'
     path = write(tmp_path, index, "one", mode="closure", requirements=given)
     index.answers("/one.txt", text("a===1\n"))
-    index.answers("/app.txt", text("a>=1\n"), text("<html>\n"))
+    index.answers("/app.txt", text("a>=1\n"), text("a>=2\nb\n"), text("<html>\n"))
     assert command("list", "update", path).code == 0
     assert kept(tmp_path) == {"one.txt": "a===1\n", "one-requirements-0.txt": "a>=1\n"}
+    assert command("list", "update", path).out.splitlines()[1:] == [
+        f"one: {tmp_path}/list/one-requirements-0.txt is brought up to date",
+        "requirements:",
+        "  - a>=1",
+        "  + a>=2",
+        "  + b",
+    ]
     said = command("list", "update", path)
     assert (said.code, f"{index.base}app.txt has no requirement that can be read" in said.error) == (2, True)
 

@@ -422,3 +422,33 @@ def test_a_patch_fits_whole_or_not_at_all(tmp_path: Path) -> None:
         ).failure
         is FailureClass.PATCH
     )
+
+
+WORDS = {"PKG-INFO": b"Name: it", "src/it.egg-info/requires.txt": b"one\n", "setup.py": b"raise SystemExit"}
+
+
+def test_texts_are_read_from_both_kinds_of_archive(tmp_path: Path) -> None:
+    members = [(Member(f"it-1/{path}"), data) for path, data in WORDS.items()]
+    link = Member("it-1/pyproject.toml")
+    link.type, link.linkname = tarfile.SYMTYPE, "PKG-INFO"
+    unpacked = tar(tmp_path / "it-1.tar.gz", *members, (link, b""))
+    with zipfile.ZipFile(tmp_path / "it-1.zip", "w") as archive:
+        for path, data in WORDS.items():
+            archive.writestr(f"it-1/{path}", data)
+    wanted = {path: data for path, data in WORDS.items() if path != "setup.py"}
+    for found in (unpacked, tmp_path / "it-1.zip"):
+        assert sdist.texts(found, lambda path: path != "setup.py") == wanted
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["it-1.tar.gz", "it-1.zip"]
+
+
+def test_texts_have_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sdist, "MOST_TEXT", 1 << 20)
+    half = bytes(600_000)
+    many = tar(tmp_path / "a.tar.gz", *((Member(f"a/{index}/PKG-INFO"), half) for index in range(2)))
+    assert failure_of(lambda: sdist.texts(many, lambda _: True)).failure is FailureClass.UNPACK
+    assert sdist.texts(many, lambda path: path.startswith("1/")) == {"1/PKG-INFO": half}
+
+
+def test_texts_of_what_is_no_archive(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(b"PK")
+    assert failure_of(lambda: sdist.texts(tmp_path / "a.zip", lambda _: True)).failure is FailureClass.UNPACK

@@ -158,7 +158,8 @@ def _metadata(name: str, version: str, requires: tuple[str, ...]) -> str:
 
 def _line(it: Need) -> str:
     extras = f"[{','.join(sorted(it.extras))}]" if it.extras else ""
-    return f"{it.name}{extras}{it.specifier}" + (f" ; {it.marker}" if it.marker else "")
+    line = f"{it.name}{extras}{it.specifier}" + (f" ; {it.marker}" if it.marker else "")
+    return " ".join(line.split())  # a line break in a marker would begin another field
 
 
 def _answer(question: _Question, cache: Path) -> frozenset[NormalizedName]:

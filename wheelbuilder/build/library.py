@@ -37,6 +37,8 @@ CONNECTIONS = 16  # requests at a time
 FORMAT = 1  # raised when what is kept of a file is read in another way
 NO_FILE = "upstream has no file of it"
 MISSING = (404, 410)
+CHUNK = 1 << 20  # bytes
+MOST_METADATA = 16 << 20  # bytes; the largest real ones have a few hundred kilobytes
 
 Question = tuple[NormalizedName, Version, Target]
 
@@ -126,20 +128,31 @@ def _metadata(file: IndexFile, connection: requests.Session) -> bytes | None:
     """Return the METADATA that the index serves beside a wheel (PEP 658), None if it does not after all."""
     url = f"{file.url}.metadata"
     try:
-        response = connection.get(url, timeout=TIMEOUT)
-        if response.status_code in MISSING:
-            return None
-        response.raise_for_status()
+        with connection.get(url, timeout=TIMEOUT, stream=True) as response:
+            if response.status_code in MISSING:
+                return None
+            response.raise_for_status()
+            content = _bounded(response)
     except requests.RequestException as error:
         raise unreachable(url, error) from None
-    digest = hashlib.sha256(response.content).hexdigest()
+    digest = hashlib.sha256(content).hexdigest()
     if file.metadata_sha256 not in ("", digest):
         raise IntegrityError(
             f"{shown(url)} is not what its digest says: the index says {file.metadata_sha256}, "
             f"the bytes give {digest}.",
             "Tell the index; installers refuse the wheel too.",
         )
-    return response.content
+    return content
+
+
+def _bounded(response: requests.Response) -> bytes:
+    """Return a body, or its beginning where it is larger than any METADATA: that has another digest."""
+    content = b""
+    for chunk in response.iter_content(CHUNK):
+        content += chunk
+        if len(content) > MOST_METADATA:
+            break
+    return content
 
 
 def _kept(path: Path) -> Dependencies | None:

@@ -15,6 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -31,7 +32,7 @@ CONNECT_AND_READ = (15.0, 120.0)  # seconds
 ATTEMPTS = 4  # for bodies that break off, which the session's own retries do not see
 MOST_BYTES = 4 << 30  # what an sdist may hold when unpacked
 MOST_MEMBERS = 200_000
-MOST_TEXT = 16 << 20  # bytes of one file that describes the sdist
+MOST_TEXT = 16 << 20  # bytes of the files that describe an sdist
 MOST_EXTENDED = 16 << 10  # bytes a member; tarfile's search in them is quadratic before Python 3.11.10
 HEADERS_PER_MEMBER = 4
 MOST_SECONDS = 1 << 40
@@ -170,27 +171,28 @@ def texts(archive: Path, wanted: Callable[[str], bool]) -> dict[str, bytes]:
     with _refused_as_unpack(archive):
         if archive.name.endswith(".zip"):
             with zipfile.ZipFile(archive) as opened:
-                return {
-                    path: _text(opened.open(info), info.file_size)
-                    for info in opened.infolist()
-                    if wanted(path := _below_top(info.filename))
-                }
-        return {
-            path: _text(tar.extractfile(member), member.size)
-            for tar, member in _members(archive)
-            if member.isfile() and wanted(path := _below_top(member.name))
-        }
+                files = ((info.filename, partial(opened.open, info)) for info in opened.infolist())
+                return _texts(files, wanted)
+        members = ((tar, member) for tar, member in _members(archive) if member.isfile())
+        return _texts(((member.name, partial(tar.extractfile, member)) for tar, member in members), wanted)
 
 
-def _below_top(name: str) -> str:
-    return name.removeprefix("./").partition("/")[2]
-
-
-def _text(source: IO[bytes] | None, size: int) -> bytes:
-    if source is None or size > MOST_TEXT:
-        raise ValueError(f"a file that describes it has {size} bytes")
-    with source:
-        return source.read(MOST_TEXT)
+def _texts(
+    files: Iterable[tuple[str, Callable[[], IO[bytes] | None]]], wanted: Callable[[str], bool]
+) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    left = MOST_TEXT
+    for name, opened in files:
+        path = name.removeprefix("./").partition("/")[2]
+        source = opened() if wanted(path) else None
+        if source is None:
+            continue
+        with source:
+            found[path] = source.read(left + 1)
+        left -= len(found[path])
+        if left < 0:
+            raise ValueError(f"what describes it has more than {MOST_TEXT >> 20} MiB")
+    return found
 
 
 def _zip_seconds(info: zipfile.ZipInfo) -> int:

@@ -49,7 +49,7 @@ def command(operands: tuple[str, ...], images: Path | None, as_json: bool) -> No
         branches = [difference_document(difference) for difference in compared]
         return say_json({"settings": [asdict(setting) for setting in changed], "branches": branches})
     for setting in changed:
-        _say_setting(setting)
+        say_setting(setting)
     for difference in compared:
         say_difference(difference)
     if not changed and not any(difference.differences for difference in compared):
@@ -119,7 +119,8 @@ def _versions(difference: Difference) -> str:
     return " -> ".join(", ".join(side) for side in sides if side)
 
 
-def _say_setting(setting: Setting) -> None:
+def say_setting(setting: Setting) -> None:
+    """Print what differs in a key: one line a value."""
     say(f"{setting.key}:")
     for sign, values in (("-", setting.removed), ("+", setting.added)):
         for value in values:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from wheelbuilder.cli.list_diff import difference_document, say_difference
+from wheelbuilder.cli.list_diff import difference_document, say_difference, say_setting
 from wheelbuilder.cli.options import dry_run_option, json_option, list_argument
 from wheelbuilder.cli.screen import say, say_json
 from wheelbuilder.errors import ConfigurationError
 from wheelbuilder.inputs.branches import Branch, read_branches
 from wheelbuilder.inputs.copies import Copy, fetched, write
+from wheelbuilder.inputs.differences import BranchDifference, Setting
 from wheelbuilder.inputs.http import fetch_text, shown
 
 
@@ -54,8 +56,11 @@ def _tell(copy: Copy, *, dry_run: bool) -> None:
         return say(f"{where} is what {shown(copy.source.base)} gives")
     deed = "would be" if dry_run else "is"
     say(f"{where} {deed} {'made' if copy.old is None else 'brought up to date'}")
-    # a copy that is made has every pin new, which says nothing
-    return say_difference(copy.difference) if copy.difference and copy.old is not None else None
+    if copy.old is None:
+        return None  # every pin is new, which says nothing
+    if isinstance(copy.difference, Setting):
+        return say_setting(copy.difference)
+    return say_difference(copy.difference)
 
 
 def _document(copy: Copy) -> dict[str, Any]:
@@ -64,5 +69,9 @@ def _document(copy: Copy) -> dict[str, Any]:
         "url": shown(copy.source.base),
         "path": str(copy.source.path),
         "changed": copy.is_new,
-        "difference": difference_document(copy.difference) if copy.difference else None,
+        "difference": _difference(copy.difference),
     }
+
+
+def _difference(difference: BranchDifference | Setting) -> dict[str, Any]:
+    return asdict(difference) if isinstance(difference, Setting) else difference_document(difference)

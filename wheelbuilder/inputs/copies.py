@@ -11,7 +11,7 @@ from pathlib import Path
 from wheelbuilder.errors import ConfigurationError
 from wheelbuilder.inputs.branches import Branch
 from wheelbuilder.inputs.demands import Demands, parse_demands
-from wheelbuilder.inputs.differences import BranchDifference, between
+from wheelbuilder.inputs.differences import BranchDifference, Setting, between, compared
 from wheelbuilder.inputs.http import shown
 from wheelbuilder.inputs.pins import Constraints, parse_constraints
 from wheelbuilder.inputs.sources import Fetch, Source
@@ -21,14 +21,15 @@ from wheelbuilder.inputs.sources import Fetch, Source
 class Copy:
     """What a URL gives, beside the copy that is kept of it.
 
-    text, old: the new text and the kept one, None where there is none. difference: of constraints.
+    text, old: the new text and the kept one, None where there is none. difference: of constraints, or
+    of requirements.
     """
 
     branch: str
     source: Source
     text: str
     old: str | None
-    difference: BranchDifference | None = None
+    difference: BranchDifference | Setting
 
     @property
     def is_new(self) -> bool:
@@ -64,11 +65,13 @@ def write(copies: Sequence[Copy]) -> None:
 def _copy(branch: Branch, source: Source, fetch: Fetch) -> Copy:
     text = source.fetched(fetch)
     old = source.path.read_bytes().decode(errors="replace") if source.is_kept else None
-    if source != branch.constraints:
-        _refuse_silent(_demands(text, branch, source), source)
-        return Copy(branch=branch.name, source=source, text=text, old=old)
-    new, before = _pins(text, branch, source), _pins(old or "", branch, source, allow_empty=True)
-    return Copy(branch=branch.name, source=source, text=text, old=old, difference=between(before, new))
+    compare = _pinned if source == branch.constraints else _required
+    difference = compare(old or "", text, branch, source)
+    return Copy(branch=branch.name, source=source, text=text, old=old, difference=difference)
+
+
+def _pinned(old: str, new: str, branch: Branch, source: Source) -> BranchDifference:
+    return between(_pins(old, branch, source, allow_empty=True), _pins(new, branch, source))
 
 
 def _pins(text: str, branch: Branch, source: Source, *, allow_empty: bool = False) -> Constraints:
@@ -76,16 +79,19 @@ def _pins(text: str, branch: Branch, source: Source, *, allow_empty: bool = Fals
     return parse_constraints(text, branch.name, file=shown(source.base), allow_empty=empty)
 
 
-def _demands(text: str, branch: Branch, source: Source) -> Demands:
-    return parse_demands(text, branch.name, place=source.place, base=source.base, read=lambda _: "")
-
-
-def _refuse_silent(demands: Demands, source: Source) -> None:
-    if demands.refused and not demands.wanted:
+def _required(old: str, new: str, branch: Branch, source: Source) -> Setting:
+    before, after = (_demands(text, branch, source) for text in (old, new))
+    if after.refused and not after.wanted:
         raise ConfigurationError(
-            f"{shown(source.base)} has no requirement that can be read: {demands.refused[0]}.",
+            f"{shown(source.base)} has no requirement that can be read: {after.refused[0]}.",
             "Check the URL.",
         )
+    texts = [tuple(str(demand.requirement) for demand in side.wanted) for side in (before, after)]
+    return compared("requirements", *texts)
+
+
+def _demands(text: str, branch: Branch, source: Source) -> Demands:
+    return parse_demands(text, branch.name, place=source.place, base=source.base, read=lambda _: "")
 
 
 def _written(copy: Copy, undone: ExitStack) -> Path:

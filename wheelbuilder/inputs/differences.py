@@ -77,10 +77,13 @@ def settings(old: RequirementsList, new: RequirementsList) -> tuple[Setting, ...
     """Compare all that two lists say beside what their branches pin."""
     before, after = _settings(old), _settings(new)
     return tuple(
-        Setting(key=key, removed=_without(before[key], after[key]), added=_without(after[key], before[key]))
-        for key in before
-        if set(before[key]) != set(after[key])
+        compared(key, before[key], after[key]) for key in before if set(before[key]) != set(after[key])
     )
+
+
+def compared(key: str, old: tuple[str, ...], new: tuple[str, ...]) -> Setting:
+    """Compare the values of a key."""
+    return Setting(key=key, removed=_without(old, new), added=_without(new, old))
 
 
 def _pinned(pins: Iterable[Pin]) -> Mapping[NormalizedName, tuple[str, ...]]:

@@ -14,7 +14,7 @@ import re
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -41,10 +41,8 @@ EXTRA = re.compile(r'extra == "([^"]+)"')  # as normalized markers have it
 SOME_GLIBC = {"major": 2, "minor": 17}  # it decides about wheels, and all that uv sees here are pure
 
 
-def closures(
-    listed: RequirementsList, library: Library, *, targets: Sequence[Target] = ()
-) -> tuple[Closure, ...]:
-    """Walk each branch on each target (default: all of the list's); what is unmet is in the result.
+def closures(listed: RequirementsList, library: Library) -> tuple[Closure, ...]:
+    """Walk each branch on each target; what is unmet is in the result.
 
     Raises ConfigurationError for a line of a requirement file that cannot be honoured.
     """
@@ -54,7 +52,7 @@ def closures(
     walks = [
         Walk(branch, listed.demands[branch.branch], target)
         for branch in listed.branches
-        for target in targets or listed.targets
+        for target in listed.targets
     ]
     while lacking := _proceed(walks, library):
         library.look_up(lacking)

@@ -43,15 +43,17 @@ def local_index(*constraints: Path) -> Iterator[str]:
         server.wait()
 
 
-def measure(argv: tuple[str, ...], env: dict[str, str], output: Path) -> tuple[float, float, float]:
-    """Run a process; returns processor seconds, wall seconds and peak memory in MB."""
+def measure(
+    argv: tuple[str, ...], env: dict[str, str], output: Path, codes: tuple[int, ...] = (0,)
+) -> tuple[float, float, float]:
+    """Run a process; returns processor seconds, wall seconds and peak memory in MB. codes: that are well."""
     started = time.monotonic()
     errors = output.with_suffix(".err")
     with output.open("wb") as sink, errors.open("wb") as error_sink:
         process = subprocess.Popen(argv, env=env, stdout=sink, stderr=error_sink)
         _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
+    if process.returncode not in codes:
         raise SystemExit(errors.read_text())
     return usage.ru_utime + usage.ru_stime, time.monotonic() - started, usage.ru_maxrss / 1024
 

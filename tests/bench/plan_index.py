@@ -38,25 +38,25 @@ PLATFORMS = (
 PYTHONS = ("cp39-cp39", "cp310-cp310", "cp311-cp311", "cp312-cp312", "cp313-cp313", "cp314-cp314")
 
 
-def fill(index: SimpleIndex, *constraints: Path) -> int:
-    """Make a page for every project; returns how many there are."""
+def fill(index: SimpleIndex, *constraints: Path, sdist_only: float = 0.03) -> int:
+    """Make a page for every project; returns how many there are. sdist_only: the share without wheels."""
     projects: dict[str, list[Pin]] = {}
     for path in constraints:
         for pin in parse_constraints(path.read_text(), path.stem).pins:
             projects.setdefault(pin.name, []).append(pin)
     for number, (name, wanted) in enumerate(sorted(projects.items())):
-        index.page(name, _files(name, wanted, SIZES[number % len(SIZES)]))
+        index.page(name, _files(name, wanted, SIZES[number % len(SIZES)], sdist_only))
     return len(projects)
 
 
-def _files(name: str, pins: list[Pin], count: int) -> list[dict[str, Any]]:
+def _files(name: str, pins: list[Pin], count: int, sdist_only: float) -> list[dict[str, Any]]:
     draw = random.Random(name)
     kind = _native if count > NATIVE else _pure
-    sdist_only = draw.random() < 0.03
+    without_wheels = draw.random() < sdist_only
     files: list[dict[str, Any]] = []
     for version in _versions(pins, draw):
         release = list(kind(name.replace("-", "_"), version))
-        files += [_described(filename, draw) for filename in (release[:1] if sdist_only else release)]
+        files += [_described(filename, draw) for filename in (release[:1] if without_wheels else release)]
         if len(files) >= count:
             break
     return files[::-1]

@@ -50,6 +50,7 @@ class UpstreamIndex:
     ) -> dict[NormalizedName, tuple[IndexFile, ...] | None]:
         """Return, for each project, its files of the wanted versions; None for a project it does not know.
 
+        In the order of `wanted`, so that equal pages make equal plans and equal offers to a mirror.
         Raises UnreachableError for the first page that cannot be had or read.
         """
         found: dict[NormalizedName, tuple[IndexFile, ...] | None] = {}
@@ -65,7 +66,7 @@ class UpstreamIndex:
         finally:
             # Whoever interrupts does not wait for a server that says nothing.
             pool.shutdown(wait=False, cancel_futures=True)
-        return found
+        return {name: found[name] for name in wanted}
 
     def project(
         self, name: NormalizedName, versions: Iterable[Version] | None = None

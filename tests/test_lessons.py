@@ -22,7 +22,7 @@ from wheelbuilder.plan.decisions import Build, Decision, InMirror, Upstream
 from wheelbuilder.plan.experience import Cost, Experience, Lessons
 from wheelbuilder.plan.keys import inputs_of
 from wheelbuilder.plan.plans import Plan
-from wheelbuilder.report.lessons import DAYS, lessons, mended
+from wheelbuilder.report.lessons import DAYS, as_before, lessons, mended, standing
 
 TODAY = date(2026, 11, 23)
 describe = partial(inputs_of, catalogue=Catalogue.read(default_path()), build_constraints=())
@@ -61,6 +61,44 @@ def test_the_same_again_remembers_since_when() -> None:
 @pytest.mark.parametrize("failure", [FailureClass.INTERNAL, FailureClass.ROOT])
 def test_what_is_no_fault_of_the_package_is_not_remembered_and_forgets_nothing(failure: FailureClass) -> None:
     assert not lessons([failed(build("a"), failure), failed(build("c"), failure)], KNOWN, describe, TODAY)
+
+
+def test_what_may_be_over_in_a_moment_is_remembered_and_tried_by_the_next_run() -> None:
+    trouble = Failed(
+        build=build("c"), failure=FailureClass.NO_SOURCE, step=Step.FETCH, summary="no answer", passing=True
+    )
+    (learned,) = lessons([trouble], KNOWN, describe, TODAY).failed
+    assert learned.expires == TODAY and standing(Experience(failures={learned.key: learned}), TODAY) == {}
+
+
+def blocked(build: Build, *names: str) -> Failed:
+    return Failed(
+        build=build,
+        failure=FailureClass.BLOCKED,
+        step=Step.REQUIREMENTS,
+        summary=f"it needs {names[0]}",
+        blocked_by=names,
+    )
+
+
+def test_what_is_blocked_stands_no_longer_than_what_blocks_it() -> None:
+    for failure, days in ((FailureClass.COMPILER, 3), (FailureClass.NO_SOURCE, 1)):
+        told = [failed(build("root"), failure), blocked(build("c"), "middle==1", "root==1.0")]
+        root, stopped = lessons(told, KNOWN, describe, TODAY).failed
+        assert root.project == "root" and stopped.blocked_by == ("middle==1", "root==1.0")
+        assert (stopped.failure, stopped.expires) == ("blocked", TODAY + timedelta(days=days))
+    earlier = lessons([blocked(build("c"), "a==1.0")], KNOWN, describe, TODAY).failed
+    assert [failure.project for failure in earlier] == ["c"]
+    unknown = [failed(build("root"), FailureClass.ROOT), blocked(build("c"), "root==1.0")]
+    assert not lessons(unknown, KNOWN, describe, TODAY)
+
+
+def test_what_stands_is_told_as_it_was() -> None:
+    (key, failure) = next(iter(standing(KNOWN, TODAY).items()))
+    told = as_before(build("a"), failure)
+    assert key == build("a").key and told.failure is FailureClass.COMPILER and told.remembered
+    assert told.summary == "the compiler failed (on 2026-11-20; tried again from 2026-12-20 on)"
+    assert standing(KNOWN, failure.expires) == {}
 
 
 def test_what_was_built_or_covered_is_mended_and_has_a_cost() -> None:

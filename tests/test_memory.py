@@ -18,7 +18,7 @@ from wheelbuilder.report.memory import Memory, parsed, to_bytes
 
 KEY = "experience/stable.json"
 TODAY = date(2026, 11, 23)
-FAILED = Lessons(failed=(past("a", blocked_by="b===1", build_tag=2, inputs={"root": '"x"'}),))
+FAILED = Lessons(failed=(past("a", blocked_by=("b==1",), build_tag=2, inputs={"root": '"x"'}),))
 COSTS = Lessons(costs={"a": {str(X86): Cost(seconds=1.5, peak_memory=7), str(ARM): Cost(seconds=2.0)}})
 
 

@@ -20,10 +20,14 @@ FINE = in_tree("fine")
 RECIPE = 'environment.WITH = "1"\n'
 
 
+# They need it to be built, and it is no pin of the list.
+FIRST, SECOND = (in_tree(name, requires=["picky"]) for name in ("first", "second"))
+
+
 @pytest.fixture
 def index() -> Iterator[FileIndex]:
     with FileIndex() as index:
-        index.offer(PICKY, FINE)
+        index.offer(PICKY, FINE, FIRST, SECOND)
         yield index
 
 
@@ -115,3 +119,20 @@ def test_a_forced_rebuild_that_fails_is_not_remembered(work: Workplace) -> None:
     forced = cli(*words, "--force", "--json")
     assert forced.code == 1 and news(forced) == {"new_failures": ["picky"]}
     assert news(work.run()) == {}
+
+
+def test_what_another_blocks_waits_with_it(work: Workplace, tmp_path: Path) -> None:
+    work.write([FIRST])
+    assert news(work.run()) == {"new_failures": ["picky"], "blocked": ["first"]}
+    env, calls = counting_engine(tmp_path / "bin")
+    second = cli("run", str(work.list_path), "--store", str(work.store), env=env)
+    assert second.code == 0 and "blocked (1):\n  first 1.0" in second.stdout and not calls.exists()
+    work.write([FIRST, SECOND])
+    joined = work.run()
+    assert joined.code == 1 and news(joined) == {"still_failing": ["picky"], "blocked": ["second", "first"]}
+    assert [row["project"] for row in joined.document["outcomes"]] == ["second"]
+    assert "tried again from" in joined.outcomes["second"]["summary"]
+    work.recipe("picky", RECIPE)
+    fixed = work.run()
+    assert fixed.code == 0 and "changed since for picky==1.0: recipe.environment" in fixed.stderr
+    assert set(news(fixed)["fixed"]) == {"picky", "first", "second"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ from wheelbuilder.build.outcomes import Built, Failed, Needs, Outcome, Step, Unf
 from wheelbuilder.build.schedule import Deadline, Work
 from wheelbuilder.build.site import Site
 from wheelbuilder.build.survey import Surveyor
+from wheelbuilder.build.tasks import Task
 from wheelbuilder.errors import InterruptedRunError, WheelbuilderError
 from wheelbuilder.inputs.images import Catalogue
 from wheelbuilder.inputs.lists import RequirementsList
@@ -37,10 +38,11 @@ from wheelbuilder.plan.decisions import Build
 from wheelbuilder.plan.experience import Experience
 from wheelbuilder.plan.files import newest_wheel
 from wheelbuilder.plan.keys import inputs_of
+from wheelbuilder.plan.past import PastFailure
 from wheelbuilder.plan.plans import MirrorFiles, Plan
 from wheelbuilder.plan.upstream import UpstreamIndex
 from wheelbuilder.report.keep import keep, keep_run
-from wheelbuilder.report.lessons import lessons, mended
+from wheelbuilder.report.lessons import as_before, lessons, mended, standing
 from wheelbuilder.report.memory import Memory
 from wheelbuilder.report.news import News, news
 from wheelbuilder.report.records import Record, record, run_document
@@ -68,9 +70,9 @@ class Watch(Protocol):
 class Request:
     """What a run is asked to do. jobs: builds at a time; None for one a core.
 
-    mirror: what the channel serves. memory: what is known of earlier builds, and learns. forced: what is
-    built is there already, so that a failure is told, but not remembered. deadline: on the monotonic clock.
-    grace: seconds that builds get which still run then.
+    mirror: what the channel serves. memory: what is known of earlier builds, and learns. retry: also build
+    what failed lately. forced: what is built is there already, so that a failure is told, but not
+    remembered. deadline: on the monotonic clock. grace: seconds that builds get which still run then.
     """
 
     listed: RequirementsList
@@ -80,6 +82,7 @@ class Request:
     store: Store
     mirror: MirrorFiles
     memory: Memory
+    retry: bool = False
     forced: bool = False
     jobs: int | None = None
     engine: str | None = None
@@ -150,6 +153,7 @@ class _Ledger:
     run: str
     known: Experience  # before the run
     records: list[Record] = field(default_factory=list)
+    remembered: list[Failed] = field(default_factory=list)
     unfinished: list[Unfinished] = field(default_factory=list)
     changed: dict[str, None] = field(default_factory=dict)  # in the order of publication
     refused: list[Refused] = field(default_factory=list)  # wheels of ours
@@ -170,6 +174,9 @@ class _Ledger:
         self.watch.finished(end)
         if isinstance(end, Unfinished):
             self.unfinished.append(end)
+            return
+        if isinstance(end, Failed) and end.remembered:
+            self.remembered.append(end)
             return
         kept = record(end)
         self.records.append(kept)
@@ -209,7 +216,7 @@ class _Ledger:
             outcomes = [outcome for outcome in outcomes if not isinstance(outcome, Failed)]
         constraints = request.listed.build_constraints
         describe = partial(inputs_of, catalogue=request.catalogue, build_constraints=constraints)
-        learned = lessons(outcomes, self.known, describe, today)
+        learned = lessons(outcomes, request.memory.experience, describe, today)
         if not self._upstream_is_out:
             learned = replace(learned, mended=learned.mended | mended(request.plan, self.known))
         with suppress(WheelbuilderError):  # it is only a saving
@@ -222,7 +229,8 @@ def _conclude(request: Request, ledger: _Ledger, started: datetime, seconds: flo
     published = gap_files(request.store, commit, projects=wanted, cache=states_cache())
     branches = [branch.branch for branch in request.listed.branches]
     proof = coverage(request.plan, published, branches, _reasons(ledger))
-    told = news(request.plan, [record.outcome for record in ledger.records], ledger.known)
+    ended = [*(record.outcome for record in ledger.records), *ledger.remembered]
+    told = news(request.plan, ended, ledger.known)
     document = run_document(
         run=ledger.run,
         list_name=request.listed.name,
@@ -281,7 +289,7 @@ def _build_all(request: Request, site: Site, ledger: _Ledger) -> None:
 
 def _build(request: Request, site: Site, watch: Watch) -> Generator[End, None, None]:
     work = Work(
-        run=partial(job.run, site=site, report=watch.step),
+        run=partial(_attempt, site=site, report=watch.step, failures=_remembered(request)),
         survey=Surveyor(site),
         cost=request.memory.experience.cost,
         known=lambda build: newest_wheel(request.mirror.get(build.pin.name, ())),
@@ -292,6 +300,23 @@ def _build(request: Request, site: Site, watch: Watch) -> Generator[End, None, N
         deadline = Deadline(at=request.deadline, grace=request.grace, end=process.end_all)
     with crew.hired(_jobs(request)) as hired:
         yield from schedule.outcomes(request.plan.builds, work, hired, deadline)
+
+
+def _attempt(
+    task: Task, site: Site, report: job.Report, failures: Mapping[str, PastFailure]
+) -> Outcome | Needs:
+    """Build, unless it is known how that ends. failures: by build key."""
+    failure = failures.get(task.build.key)
+    return as_before(task.build, failure) if failure else job.run(task, site, report)
+
+
+def _remembered(request: Request) -> dict[str, PastFailure]:
+    """Return the failures that stand today, by key: for builds that the plan does not know of."""
+    if request.retry or request.forced:
+        return {}
+    planned = {build.key for build in request.plan.builds}
+    failures = standing(request.memory.experience, datetime.now(UTC).date())
+    return {key: failure for key, failure in failures.items() if key not in planned}
 
 
 def _site(request: Request) -> AbstractContextManager[Site]:

@@ -118,7 +118,8 @@ class Failed:
 
     passing: the trouble may be over a moment later, whatever the inputs. blocked_by: for BLOCKED, the
     builds in its way, from the one that it needs itself to the one that failed. steps: of all
-    attempts. earlier: how the attempts before this one failed.
+    attempts. earlier: how the attempts before this one failed. remembered: nothing was tried, because it
+    failed in an earlier run with the same inputs.
     """
 
     build: Build
@@ -131,6 +132,7 @@ class Failed:
     passing: bool = False
     blocked_by: tuple[str, ...] = ()
     earlier: tuple[Failed, ...] = ()
+    remembered: bool = False
 
 
 Outcome = Built | Covered | Failed

@@ -45,7 +45,7 @@ class Task:
 def next_attempt(failed: Failed, attempt: Attempt) -> Attempt | None:
     """Return how to try again what can heal; None for everything else, and after the second time."""
     number = attempt.number + 1
-    if number > MOST_ATTEMPTS:
+    if number > MOST_ATTEMPTS or failed.remembered:
         return None
     if failed.passing:
         return Attempt(number=number, pause=PAUSE)

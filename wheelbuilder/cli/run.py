@@ -127,6 +127,7 @@ def carry_out(chosen: Chosen, address: str, terms: Terms) -> int:
         store=store,
         mirror=mirror,
         memory=memory,
+        retry=chosen.retry,
         forced=terms.rebuilt,
         jobs=terms.jobs,
         engine=terms.engine,

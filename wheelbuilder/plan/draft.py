@@ -17,7 +17,7 @@ from wheelbuilder.inputs.wanted import Wanted, pins_for
 from wheelbuilder.plan.experience import Experience
 from wheelbuilder.plan.keys import inputs_of, key_of
 from wheelbuilder.plan.plans import MirrorFiles, Plan, make_plan, versions_wanted
-from wheelbuilder.plan.recall import recalled
+from wheelbuilder.plan.recall import Present, recalled
 from wheelbuilder.plan.upstream import Progress, UpstreamIndex
 
 
@@ -37,8 +37,8 @@ def draft(
     """Return the plan of a list, or of the part of it that `targets` and `projects` choose.
 
     mirror: what the list's channel serves. experience: what earlier builds taught; what failed lately is
-    not tried again. Raises ConfigurationError for a choice that the list does
-    not have, and UnreachableError if the index cannot be read.
+    not tried again. Raises ConfigurationError for a choice that the list does not have, and
+    UnreachableError if the index cannot be read.
     """
     wanted = wanted_by(listed, targets=targets, projects=projects)
     upstream = index.files(versions_wanted(wanted), progress)
@@ -52,8 +52,11 @@ def draft(
         today=today,
         rebuilt=frozenset(rebuilt),
     )
+    if experience is None:
+        return plan
     describe = partial(inputs_of, catalogue=catalogue, build_constraints=listed.build_constraints)
-    return recalled(plan, experience, describe, today) if experience else plan
+    present = Present(describe=describe, recipe_for=listed.recipes.for_pin, today=today)
+    return recalled(plan, experience, present)
 
 
 def wanted_by(

@@ -16,7 +16,8 @@ class PastFailure:
     """A build that failed, with what it was made from.
 
     failure: the class in a word. first, last: when it failed for the first time and the last. expires:
-    the day from which on the same inputs are tried again. inputs: see `BuildInputs.described`.
+    the day from which on the same inputs are tried again. blocked_by: the builds in its way (name==version),
+    the one that failed last. inputs: see `BuildInputs.described`.
     """
 
     project: NormalizedName
@@ -30,7 +31,7 @@ class PastFailure:
     last: date
     tries: int
     expires: date
-    blocked_by: str = ""  # the pin whose failure kept this one from being built
+    blocked_by: tuple[str, ...] = ()
     inputs: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, timedelta
 
-from wheelbuilder.build.outcomes import Built, Failed, FailureClass, Outcome
+from wheelbuilder.build.outcomes import Built, Failed, FailureClass, Outcome, Step
 from wheelbuilder.plan.decisions import Build, InMirror, Upstream
 from wheelbuilder.plan.experience import Cost, Experience, Lessons
 from wheelbuilder.plan.keys import BuildInputs
 from wheelbuilder.plan.past import Attempt, PastFailure
 from wheelbuilder.plan.plans import Plan
 
-# For how many days a failure of each class stands while its inputs stay the same; 0: it is tried again by
-# every run, because it is about this machine or about us, and not about the package.
+MOST_BLOCKED = 3  # days; and no longer than what blocks fails
+# For how many days a failure of each class stands while its inputs stay the same. None: it is not remembered,
+# because it is about this machine or about us, and not about the package.
 DAYS = {
-    FailureClass.ROOT: 0,
-    FailureClass.INTERNAL: 0,
+    FailureClass.ROOT: None,
+    FailureClass.INTERNAL: None,
     # the index or its files: an hour may mend them, and looking costs one request
     FailureClass.NO_SOURCE: 1,
     FailureClass.BAD_DIGEST: 1,
@@ -28,7 +29,7 @@ DAYS = {
     # requirements and of dependencies
     FailureClass.SYSTEM_PACKAGES: 3,
     FailureClass.REQUIREMENTS: 3,
-    FailureClass.BLOCKED: 3,
+    FailureClass.BLOCKED: MOST_BLOCKED,
     FailureClass.BACKEND: 7,
     FailureClass.IMPORT_FAILED: 7,
     # the same inputs give the same again, except where an unpinned build requirement mends them
@@ -51,19 +52,40 @@ Describe = Callable[[Build], BuildInputs]
 def lessons(outcomes: Iterable[Outcome], known: Experience, describe: Describe, today: date) -> Lessons:
     """Return what outcomes teach beyond what is known. describe: returns what a build was made from."""
     earlier = known.earlier()
-    failed: list[PastFailure] = []
-    mended: set[Attempt] = set()
+    told = list(outcomes)
+    failed = {failure.attempt: failure for failure in _failures(told, earlier, describe, today)}
     costs: dict[str, dict[str, Cost]] = {}
-    for outcome in outcomes:
-        build = outcome.build
-        match outcome:
-            case Failed():
-                failed += filter(None, [_failure(outcome, earlier.get(build.attempt), describe, today)])
-            case Built():
-                costs.setdefault(build.pin.name, {})[str(build.target)] = _cost(outcome)
-        if not isinstance(outcome, Failed) and build.attempt in earlier:
-            mended.add(build.attempt)
-    return Lessons(failed=tuple(failed), mended=frozenset(mended), costs=costs)
+    for outcome in told:
+        if isinstance(outcome, Built):
+            costs.setdefault(outcome.build.pin.name, {})[str(outcome.build.target)] = _cost(outcome)
+    done = {it.build.attempt for it in told if not isinstance(it, Failed)}
+    blocked = [it for it in told if isinstance(it, Failed) and it.blocked_by]
+    stopped = (_stopped(it, {**earlier, **failed}, describe, today) for it in blocked)
+    return Lessons(
+        failed=(*failed.values(), *filter(None, stopped)),
+        mended=frozenset(done & earlier.keys()),
+        costs=costs,
+    )
+
+
+def standing(known: Experience, today: date) -> dict[str, PastFailure]:
+    """Return the failures of builds themselves that are not tried again today, by build key."""
+    return {
+        key: failure
+        for key, failure in known.failures.items()
+        if today < failure.expires and not failure.blocked_by and failure.failure in {*FailureClass}
+    }
+
+
+def as_before(build: Build, failure: PastFailure) -> Failed:
+    """Return the outcome of a build that failed in an earlier run and is not tried again."""
+    return Failed(
+        build=build,
+        failure=FailureClass(failure.failure),
+        step=Step.FETCH,
+        summary=f"{failure.summary} (on {failure.last}; tried again from {failure.expires} on)",
+        remembered=True,
+    )
 
 
 def mended(plan: Plan, known: Experience) -> frozenset[Attempt]:
@@ -76,12 +98,32 @@ def mended(plan: Plan, known: Experience) -> frozenset[Attempt]:
     return frozenset(attempt for attempt in known.earlier() if attempt[:3] in there)
 
 
-def _failure(
-    outcome: Failed, earlier: PastFailure | None, describe: Describe, today: date
+def _failures(
+    outcomes: Iterable[Outcome], earlier: Mapping[Attempt, PastFailure], describe: Describe, today: date
+) -> Iterator[PastFailure]:
+    for it in outcomes:
+        if isinstance(it, Failed) and not it.blocked_by and (days := DAYS[it.failure]) is not None:
+            expires = today if it.passing else today + timedelta(days=days)
+            yield _failure(it, earlier.get(it.build.attempt), describe(it.build), today, expires)
+
+
+def _stopped(
+    outcome: Failed, earlier: Mapping[Attempt, PastFailure], describe: Describe, today: date
 ) -> PastFailure | None:
-    build, days = outcome.build, DAYS[outcome.failure]
-    if days == 0:
+    """Return the failure of a build that another one has blocked; None if that one's is not remembered."""
+    build = outcome.build
+    project, _, version = outcome.blocked_by[-1].partition("==")
+    root = earlier.get((project, version, str(build.target), None))
+    if root is None:
         return None
+    expires = min(root.expires, today + timedelta(days=MOST_BLOCKED))
+    return _failure(outcome, earlier.get(build.attempt), describe(build), today, expires)
+
+
+def _failure(
+    outcome: Failed, earlier: PastFailure | None, inputs: BuildInputs, today: date, expires: date
+) -> PastFailure:
+    build = outcome.build
     return PastFailure(
         project=build.pin.name,
         version=str(build.pin.version),
@@ -93,8 +135,9 @@ def _failure(
         first=earlier.first if earlier else today,
         last=today,
         tries=earlier.tries + 1 if earlier else 1,
-        expires=today + timedelta(days=days),
-        inputs=describe(build).described,
+        expires=expires,
+        blocked_by=outcome.blocked_by,
+        inputs=inputs.described,
     )
 
 

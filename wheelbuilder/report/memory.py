@@ -88,7 +88,13 @@ def _row(failure: PastFailure) -> dict[str, Any]:
 
 
 def _failure(row: Mapping[str, Any]) -> PastFailure:
-    return PastFailure(**{**row} | {name: date.fromisoformat(row[name]) for name in DATES})
+    return PastFailure(
+        **{
+            **row,
+            **{name: date.fromisoformat(row[name]) for name in DATES},
+            "blocked_by": tuple(row["blocked_by"]),
+        }
+    )
 
 
 def _costs(known: Mapping[str, Any]) -> dict[str, Cost]:

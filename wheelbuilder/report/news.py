@@ -104,6 +104,7 @@ def _failed(outcome: Failed, before: PastFailure | None) -> Item:
         failure=outcome.failure.value,
         words=f"{outcome.failure}: {outcome.summary}{_since(before)}",
         since=before.first.isoformat() if before else "",
+        tried=not outcome.remembered,
     )
 
 

@@ -136,6 +136,22 @@ def test_the_cache_revalidates(tmp_path: Path) -> None:
         assert not list(tmp_path.rglob("*.lock"))
 
 
+def test_what_was_read_of_a_page_is_not_read_again_while_it_stays_as_it_is(tmp_path: Path) -> None:
+    older = page("six", [entry("six-1.0.tar.gz"), entry("six-2.0.tar.gz", **{"requires-python": ">=3.9"})])
+    with SimpleIndex() as index:
+        index.serve("six", Answer(body=older))
+        first = fetch(index, tmp_path)
+        (whole,) = (path for path in tmp_path.rglob("*") if path.is_file() and not path.suffix)
+        whole.unlink()
+        assert fetch(index, tmp_path) == first and len(index.requests) == 2
+        assert index.requests[-1][1] is not None
+        two = UpstreamIndex(index.url, tmp_path).files({SIX: [Version("2.0")]})[SIX]
+        assert two and [file.requires_python for file in two] == [">=3.9"]
+        assert names(fetch(index, tmp_path)) == ["six-1.0.tar.gz"]
+        index.page("six", [entry("six-1.0.zip")])
+        assert names(fetch(index, tmp_path)) == ["six-1.0.zip"]
+
+
 def test_a_page_is_asked_for_again_however_fresh_it_is(tmp_path: Path) -> None:
     with SimpleIndex() as index:
         index.serve("six", Answer(body=GOOD.body, headers={"Cache-Control": "max-age=600"}))
@@ -159,10 +175,14 @@ def test_a_damaged_entry_of_the_cache_counts_as_missing(
     with SimpleIndex() as index:
         index.serve("six", GOOD)
         fetch(index, tmp_path)
-        (kept,) = (path for path in tmp_path.rglob("*") if path.is_file())
-        kept.write_bytes(damage(kept.read_bytes()))
+        page_, extract = sorted((path for path in tmp_path.rglob("*") if path.is_file()), key=str)
+        extract.write_bytes(damage(extract.read_bytes()))
         assert names(fetch(index, tmp_path)) == ["six-1.0.tar.gz"]
-        assert [etag for _, etag in index.requests] == [None, None]
+        assert [etag for _, etag in index.requests] == [None, GOOD.etag]
+        for path in (page_, extract):
+            path.write_bytes(damage(path.read_bytes()))
+        assert names(fetch(index, tmp_path)) == ["six-1.0.tar.gz"]
+        assert [etag for _, etag in index.requests] == [None, GOOD.etag, None]
         assert names(fetch(index, tmp_path)) == ["six-1.0.tar.gz"]
         assert index.requests[-1][1] == GOOD.etag
 

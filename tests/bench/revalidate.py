@@ -26,7 +26,7 @@ def main() -> None:
         url = f"{index}{project}/"
         kept = cache.get(url)
         assert kept, url
-        return connection.get(url, headers={"Accept": ACCEPT} | kept.conditions).status_code
+        return connection.get(url, headers={"Accept": ACCEPT} | kept.validators.conditions).status_code
 
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         assert set(pool.map(revalidate, projects)) == {304}

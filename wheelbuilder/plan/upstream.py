@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from email.message import Message
@@ -17,7 +17,7 @@ from packaging.version import Version
 from wheelbuilder.errors import ConfigurationError, UnreachableError
 from wheelbuilder.inputs.http import BACK_OFF, TIMEOUT, bound, is_address, session, shown, unreachable
 from wheelbuilder.plan.files import IndexFile
-from wheelbuilder.plan.page_cache import CachedPage, PageCache
+from wheelbuilder.plan.page_cache import CachedPage, Extract, PageCache, Validators
 from wheelbuilder.plan.pages import HTML, HTML_V1, JSON, Page, files, without_user
 
 CONNECTIONS = 16  # requests at a time
@@ -73,21 +73,27 @@ class UpstreamIndex:
     ) -> tuple[IndexFile, ...] | None:
         """Return the files of one project's wanted versions (None: of all), or None if it is not known."""
         url = f"{self.url}{name}/"
-        page = self._get(url)
-        if page is None:
+        texts = None if versions is None else sorted(map(str, versions))
+        found = self._get(url, texts)
+        if found is None:
             return None
+        if isinstance(found, Extract):
+            return found.files
         try:
-            return tuple(files(page, name, versions))
+            read = tuple(files(found.page, name, versions))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UnreachableError(
                 f"{shown(url)} is not a page of the simple API: {_complaint(error)}.",
                 "Check the index's address; it must be the root of a simple index (PEP 503, PEP 691).",
             ) from None
+        if self._cache and texts is not None:
+            self._cache.put_extract(url, texts, Extract(files=read, validators=found.validators))
+        return read
 
-    def _get(self, url: str) -> Page | None:
+    def _get(self, url: str, versions: Sequence[str] | None) -> CachedPage | Extract | None:
         for attempt in range(1, BODY_ATTEMPTS + 1):
             try:
-                return self._read(url)
+                return self._read(url, versions)
             except requests.exceptions.ChunkedEncodingError as error:
                 if attempt == BODY_ATTEMPTS:
                     raise unreachable(url, error) from None
@@ -95,22 +101,28 @@ class UpstreamIndex:
                 raise unreachable(url, error) from None
         raise AssertionError("the loop returns or raises")
 
-    def _read(self, url: str) -> Page | None:
-        kept = self._cache.get(url) if self._cache else None
+    def _read(self, url: str, versions: Sequence[str] | None) -> CachedPage | Extract | None:
+        kept = self._kept(url, versions)
         if kept and time.monotonic() - self._current.get(url, -FRESH) < FRESH:
-            return kept.page
-        headers = {"Accept": ACCEPT} | (kept.conditions if kept else {})
+            return kept
+        headers = {"Accept": ACCEPT} | (kept.validators.conditions if kept else {})
         with self._session.get(url, timeout=TIMEOUT, headers=headers, stream=True) as response:
             body = b"".join(response.iter_content(CHUNK))
             if kept and response.status_code == 304:
                 self._current[url] = time.monotonic()
-                return kept.page
+                return kept
             if response.status_code == 404:
                 return None
             response.raise_for_status()
-            return self._kept(url, response, body)
+            return self._keep(url, response, body)
 
-    def _kept(self, url: str, response: requests.Response, body: bytes) -> Page:
+    def _kept(self, url: str, versions: Sequence[str] | None) -> CachedPage | Extract | None:
+        if self._cache is None:
+            return None
+        extract = self._cache.extract(url, versions) if versions is not None else None
+        return extract or self._cache.get(url)
+
+    def _keep(self, url: str, response: requests.Response, body: bytes) -> CachedPage:
         header = Message()
         header["content-type"] = response.headers.get("content-type", HTML)
         page = Page(
@@ -120,11 +132,14 @@ class UpstreamIndex:
             body=body,
         )
         storable = "no-store" not in response.headers.get("cache-control", "").lower()
-        if self._cache and storable and response.status_code == 200:
-            etag, last_modified = (response.headers.get(name) for name in ("etag", "last-modified"))
-            self._cache.put(url, CachedPage(page=page, etag=etag, last_modified=last_modified))
+        if not storable or response.status_code != 200:
+            return CachedPage(page=page, validators=Validators(etag=None, last_modified=None))
+        etag, last_modified = (response.headers.get(name) for name in ("etag", "last-modified"))
+        entry = CachedPage(page=page, validators=Validators(etag=etag, last_modified=last_modified))
+        if self._cache:
+            self._cache.put(url, entry)
             self._current[url] = time.monotonic()
-        return page
+        return entry
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from samples import ARM, X86, file, files, pin, simple_key
 from wheelbuilder.inputs.pins import Pin
 from wheelbuilder.inputs.recipes import KnownFailure, Recipe
 from wheelbuilder.inputs.targets import Target
-from wheelbuilder.plan.decide import decide, next_build_tag, rebuild
+from wheelbuilder.plan.decide import Offer, decide, next_build_tag, rebuild
 from wheelbuilder.plan.decisions import Build, Decision, InMirror, Unavailable, Upstream
 from wheelbuilder.plan.files import IndexFile
 
@@ -30,8 +30,7 @@ def decided(
     return decide(
         pin,
         target,
-        mirror=mirror,
-        upstream=upstream,
+        Offer.of(pin, mirror, upstream),
         recipe=Recipe(project=pin.name, **recipe),
         key_of=simple_key,
         today=TODAY,
@@ -133,7 +132,7 @@ def test_files_of_other_projects_do_not_count() -> None:
 def test_a_pin_whose_text_no_version_has(line: str, good: str) -> None:
     wheel = file(f"a-{good}-py3-none-any.whl")
     recipe = Recipe(project=A.name)
-    again = rebuild(pin(line), X86, mirror=(wheel,), upstream=(wheel,), recipe=recipe, key_of=simple_key)
+    again = rebuild(pin(line), X86, Offer.of(pin(line), (wheel,), (wheel,)), recipe=recipe, key_of=simple_key)
     for decision in (decided(wheel, mirror=(wheel,), pin=pin(line)), again):
         assert isinstance(decision, Unavailable)
         assert decision.reason.endswith(f"write it as ==={good}")
@@ -246,7 +245,7 @@ def test_what_cannot_be_had(upstream: tuple[IndexFile, ...], words: str) -> None
 
 def test_an_unknown_project() -> None:
     recipe = Recipe(project=A.name)
-    decision = decide(A, X86, mirror=(), upstream=None, recipe=recipe, key_of=simple_key, today=TODAY)
+    decision = decide(A, X86, Offer.of(A, (), None), recipe=recipe, key_of=simple_key, today=TODAY)
     assert reason(decision) == "upstream has no such project"
 
 
@@ -272,10 +271,10 @@ def test_a_rebuild_takes_the_next_free_build_tag() -> None:
     assert next_build_tag(A, (SDIST, file(X86_WHEEL), file("a-1.1-7-py3-none-any.whl"))) == 1
     recipe = Recipe(project=A.name, known_failure=KnownFailure(reason="x", expires=TODAY))
     decision = rebuild(
-        A, X86, mirror=(ours,), upstream=(SDIST, file(X86_WHEEL)), recipe=recipe, key_of=simple_key
+        A, X86, Offer.of(A, (ours,), (SDIST, file(X86_WHEEL))), recipe=recipe, key_of=simple_key
     )
     assert isinstance(decision, Build)
     assert (decision.build_tag, decision.reason) == (3, "a rebuild was asked for")
     assert decision.key.endswith(" 3")
-    wheels_only = rebuild(A, X86, mirror=(), upstream=files(X86_WHEEL), recipe=recipe, key_of=simple_key)
+    wheels_only = rebuild(A, X86, Offer.of(A, (), files(X86_WHEEL)), recipe=recipe, key_of=simple_key)
     assert isinstance(wheels_only, Unavailable)

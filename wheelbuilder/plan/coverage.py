@@ -11,7 +11,7 @@ from packaging.version import Version
 
 from wheelbuilder.inputs.pins import Constraints, Pin, Quarantined
 from wheelbuilder.inputs.targets import Target
-from wheelbuilder.plan.decide import best_wheel
+from wheelbuilder.plan.decide import Offer, best_wheel
 from wheelbuilder.plan.decisions import Build, Decision, Postponed, Unavailable
 from wheelbuilder.plan.plans import MirrorFiles, Plan
 
@@ -106,7 +106,7 @@ def _is_open(decision: Decision, published: MirrorFiles, plan: Plan) -> bool:
     if isinstance(decision, Unavailable):
         return True  # contradicting pins stay unavailable, whatever wheels there are
     ours, theirs = published.get(decision.pin.name, ()), plan.upstream.get(decision.pin.name) or ()
-    return best_wheel(decision.pin, decision.target, ours, theirs) is None
+    return best_wheel(decision.pin, decision.target, Offer.of(decision.pin, ours, theirs)) is None
 
 
 def _would_compile(decision: Decision) -> bool:

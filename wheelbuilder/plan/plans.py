@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -13,7 +13,7 @@ from wheelbuilder.inputs.pins import Pin
 from wheelbuilder.inputs.recipes import Recipe
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.inputs.wanted import Wanted
-from wheelbuilder.plan.decide import decide, rebuild
+from wheelbuilder.plan.decide import Offer, decide, rebuild
 from wheelbuilder.plan.decisions import Build, Decision, InMirror, Postponed, Unavailable, Upstream
 from wheelbuilder.plan.files import IndexFile
 from wheelbuilder.plan.keys import KeyOf
@@ -96,15 +96,18 @@ def make_plan(
     rebuilt: projects to build again, whatever exists, under a free build tag.
     """
 
-    def decided(pin: Pin, target: Target) -> Decision:
-        ours, theirs, recipe = mirror.get(pin.name, ()), upstream.get(pin.name), recipe_for(pin, target)
-        if pin.name in rebuilt:
-            return rebuild(pin, target, mirror=ours, upstream=theirs, recipe=recipe, key_of=key_of)
-        return decide(pin, target, mirror=ours, upstream=theirs, recipe=recipe, key_of=key_of, today=today)
+    def decided(pins: Sequence[tuple[Pin, Target]]) -> Iterator[Decision]:
+        """Decide about one project at one version on all its targets."""
+        first, _ = pins[0]
+        offer = Offer.of(first, mirror.get(first.name, ()), upstream.get(first.name))
+        for pin, target in pins:
+            recipe = recipe_for(pin, target)
+            if pin.name in rebuilt:
+                yield rebuild(pin, target, offer, recipe=recipe, key_of=key_of)
+            else:
+                yield decide(pin, target, offer, recipe=recipe, key_of=key_of, today=today)
 
-    pairs = [(pin, on_target.target) for on_target in wanted for pin in on_target.pins]
-    # all targets of a project in turn, so that its file names are parsed once
-    decisions = [decided(*pair) for pair in sorted(pairs, key=lambda pair: pair[0].name)]
+    decisions = [decision for pins in _by_version(wanted) for decision in decided(pins)]
     decisions += [
         Unavailable(pin=conflict.pins[0], target=on_target.target, reason=str(conflict))
         for on_target in wanted
@@ -117,6 +120,16 @@ def make_plan(
         gaps={on_target.target: on_target.gaps for on_target in wanted},
         upstream=upstream,
     )
+
+
+def _by_version(wanted: Iterable[Wanted]) -> Iterable[Sequence[tuple[Pin, Target]]]:
+    """Group pins that the same files serve, with their targets; all of a project in turn."""
+    groups: dict[tuple[NormalizedName, str, bool], list[tuple[Pin, Target]]] = {}
+    for on_target in wanted:
+        for pin in on_target.pins:
+            same = pin.name, pin.version_text, pin.arbitrary
+            groups.setdefault(same, []).append((pin, on_target.target))
+    return (groups[same] for same in sorted(groups))
 
 
 def _order(decision: Decision, targets: tuple[Target, ...]) -> tuple[NormalizedName, Version, int]:

@@ -10,10 +10,9 @@ from typing import Any, TypeVar
 
 import click
 from packaging.utils import canonicalize_name
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from wheelbuilder.build.cache import cache_home
-from wheelbuilder.cli.console import Screen
+from wheelbuilder.cli.bars import counting
 from wheelbuilder.cli.options import images_option, list_argument, upstream_option
 from wheelbuilder.inputs.branches import Mode
 from wheelbuilder.inputs.images import Catalogue, default_path
@@ -80,8 +79,7 @@ def with_closures(listed: RequirementsList, catalogue: Catalogue, index: Upstrea
     from wheelbuilder.build.closures import resolved
     from wheelbuilder.build.library import Library
 
-    with bar() as shown:
-        shown.add_task("resolving requirements", total=None)
+    with counting("resolving requirements"):
         return resolved(listed, catalogue, Library(index=index, cache=cache_home()))
 
 
@@ -116,8 +114,7 @@ def draw_up(
     experience: what is known of earlier builds. rebuilt: build the chosen projects again, whatever exists.
     """
     projects = frozenset(map(canonicalize_name, chosen.pins))
-    with bar() as shown:
-        task = shown.add_task("reading the index", total=None)
+    with counting("reading the index") as told:
         return draft(
             listed,
             catalogue,
@@ -128,13 +125,5 @@ def draw_up(
             projects=projects,
             rebuilt=projects if rebuilt else (),
             experience=None if chosen.retry or rebuilt else experience,
-            progress=lambda done, total: shown.update(task, completed=done, total=total),
+            progress=told,
         )
-
-
-def bar() -> Progress:
-    """Return a progress bar on stderr, shown where that is a terminal."""
-    console = Screen(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    # disabled it starts no thread: a bar that nobody sees is not worth its redrawing
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

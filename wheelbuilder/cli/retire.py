@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from wheelbuilder.cli.bars import counting
 from wheelbuilder.cli.options import (
     author,
     counted,
@@ -16,7 +17,7 @@ from wheelbuilder.cli.options import (
     list_argument,
     store_option,
 )
-from wheelbuilder.cli.planning import Chosen, bar, read_inputs, upstream_index
+from wheelbuilder.cli.planning import Chosen, read_inputs, upstream_index
 from wheelbuilder.cli.screen import say
 from wheelbuilder.mirror.read import states_cache
 from wheelbuilder.mirror.retire import Finding, Terms, Verdict, apply, survey
@@ -52,15 +53,14 @@ def command(
     store = open_existing(address)
     known = {str(target): target for family in catalogue.families.values() for target in family.targets}
     terms = Terms(targets=listed.targets, known=known, now=datetime.now(UTC), grace=timedelta(days=grace))
-    with bar() as shown:
-        task = shown.add_task("reading the index", total=None)
+    with counting("reading the index") as told:
         findings = survey(
             store,
             listed.channel,
             upstream_index(chosen, listed),
             terms,
             cache=states_cache(),
-            progress=lambda done, total: shown.update(task, completed=done, total=total),
+            progress=told,
         )
     for finding in findings:
         say(_line(finding, terms))

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import click
 
+from wheelbuilder.cli.bars import counting
 from wheelbuilder.cli.options import dry_run_option, store_option
-from wheelbuilder.cli.planning import bar
 from wheelbuilder.cli.screen import say
 from wheelbuilder.errors import ConfigurationError
 from wheelbuilder.mirror.channels import Reference, resolve
@@ -34,15 +34,14 @@ def command(commit: str, address: str, note: str, remove: bool, dry_run: bool) -
     if dry_run:
         say(f"Would write {4 * (len(held.projects) + 1)} pages at most below {folder}")
         return 0
-    with bar() as progress:
-        task = progress.add_task("writing pages", total=len(held.projects))
+    with counting("writing pages") as told:
         taken = take(
             store,
             reference.channel,
             held,
             now=datetime.now(UTC),
             note=note,
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
+            progress=told,
         )
     say(f"Snapshot {taken.number} of {reference.channel}, taken {taken.time}:")
     for view in View:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import click
 
+from wheelbuilder.cli.bars import counting
 from wheelbuilder.cli.options import dry_run_option
-from wheelbuilder.cli.planning import bar
 from wheelbuilder.cli.screen import say
 from wheelbuilder.mirror.read import states_cache
 from wheelbuilder.mirror.stores import open_existing, open_store
@@ -37,14 +37,7 @@ def command(source: str, destination: str, channels: Sequence[str], dry_run: boo
             say(f"would be copied: {listed.key} ({listed.size} bytes)")
         say(f"{len(objects)} objects ({copying.size / 1e6:.1f} MB) would be copied.")
         return 0
-    with bar() as shown:
-        task = shown.add_task("copying", total=copying.size)
-        copy(
-            there,
-            here,
-            copying,
-            progress=lambda done, total: shown.update(task, completed=done, total=total),
-            cache=states_cache(),
-        )
+    with counting("copying") as told:
+        copy(there, here, copying, progress=told, cache=states_cache())
     say(f"{len(objects)} objects ({copying.size / 1e6:.1f} MB) copied.")
     return 0

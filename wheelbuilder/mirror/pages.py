@@ -11,15 +11,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from operator import attrgetter
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from packaging.utils import NormalizedName
 
 from wheelbuilder.mirror.layout import View, page_key, relative_url
 from wheelbuilder.mirror.states import MirrorFile, ProjectState, versions
 from wheelbuilder.plan.files import IndexFile
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 API_VERSION = "1.4"
 PROJECT_DEPTH = 4  # channels/<channel>/<view>/<project>/
@@ -193,6 +195,9 @@ def _html(template: str, **values: object) -> bytes:
 
 @cache
 def _template(name: str) -> Template:
+    # Imported where it is needed: a run with nothing new renders no page.
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     environment = Environment(
         loader=PackageLoader("wheelbuilder.mirror"),
         autoescape=True,

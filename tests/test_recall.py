@@ -42,7 +42,7 @@ def decision(
     plan = Plan(targets=(X86, ARM), decisions=(wanted, *beside), gaps={}, upstream={})
     present = Present(
         describe=describe,
-        recipe_for=lambda pin: (recipes or {}).get(pin.name, Recipe(project=pin.name)),
+        recipe_for=lambda pin, _: (recipes or {}).get(pin.name, Recipe(project=pin.name)),
         today=today,
     )
     found, *_ = recalled(plan, Experience().with_lessons(Lessons(failed=known)), present).decisions

@@ -12,6 +12,8 @@ from wheelbuilder.errors import ConfigurationError
 from wheelbuilder.inputs.branches import Mode
 from wheelbuilder.inputs.images import Catalogue, Role
 from wheelbuilder.inputs.lists import RequirementsList
+from wheelbuilder.inputs.pins import Pin
+from wheelbuilder.inputs.recipes import Recipe
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.inputs.wanted import Wanted, pins_for
 from wheelbuilder.plan.experience import Experience
@@ -43,11 +45,15 @@ def draft(
     wanted = wanted_by(listed, targets=targets, projects=projects)
     upstream = index.files(versions_wanted(wanted), progress)
     roots = {target: catalogue.root(target, Role.BUILD) for target in listed.targets}
+
+    def recipe_for(pin: Pin, target: Target) -> Recipe:
+        return listed.recipes.for_pin(pin, roots[target])
+
     plan = make_plan(
         wanted,
         mirror=mirror,
         upstream=upstream,
-        recipe_for=lambda pin, target: listed.recipes.for_pin(pin, roots[target]),
+        recipe_for=recipe_for,
         key_of=key_of(catalogue, listed.build_constraints),
         today=today,
         rebuilt=frozenset(rebuilt),
@@ -55,7 +61,7 @@ def draft(
     if experience is None:
         return plan
     describe = partial(inputs_of, catalogue=catalogue, build_constraints=listed.build_constraints)
-    present = Present(describe=describe, recipe_for=listed.recipes.for_pin, today=today)
+    present = Present(describe=describe, recipe_for=recipe_for, today=today)
     return recalled(plan, experience, present)
 
 

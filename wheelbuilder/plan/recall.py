@@ -12,19 +12,22 @@ from packaging.version import Version
 
 from wheelbuilder.inputs.pins import Pin
 from wheelbuilder.inputs.recipes import Recipe
+from wheelbuilder.inputs.targets import Target
 from wheelbuilder.plan.decisions import Build, Decision, InMirror, Postponed, Upstream
 from wheelbuilder.plan.experience import Experience
 from wheelbuilder.plan.keys import BuildInputs, differences
 from wheelbuilder.plan.past import Attempt, PastFailure
 from wheelbuilder.plan.plans import Plan
 
+RecipeFor = Callable[[Pin, Target], Recipe]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Present:
-    """How things are now. describe: what a build would be made from; recipe_for: the recipe of a pin."""
+    """How things are now. describe: what a build is made from. recipe_for: the recipe of a pin."""
 
     describe: Callable[[Build], BuildInputs]
-    recipe_for: Callable[[Pin], Recipe]
+    recipe_for: RecipeFor
     today: date
 
 
@@ -85,7 +88,7 @@ def _had(plan: Plan) -> list[Attempt]:
     ]
 
 
-def _as_build(failure: PastFailure, waiting: Build, recipe_for: Callable[[Pin], Recipe]) -> Build:
+def _as_build(failure: PastFailure, waiting: Build, recipe_for: RecipeFor) -> Build:
     """Return what failed as a build of today, on the target of the one that waits for it."""
     pin = replace(
         waiting.pin,
@@ -96,4 +99,4 @@ def _as_build(failure: PastFailure, waiting: Build, recipe_for: Callable[[Pin], 
         marker=None,
     )
     sdist = replace(waiting.sdist, sha256=json.loads(failure.inputs["sdist"]))
-    return replace(waiting, pin=pin, sdist=sdist, recipe=recipe_for(pin), build_tag=None)
+    return replace(waiting, pin=pin, sdist=sdist, recipe=recipe_for(pin, waiting.target), build_tag=None)

@@ -106,6 +106,16 @@ CMAKE_CRATE = (
     "  failed to execute command: No such file or directory (os error 2)\n  is `cmake` not installed?"
 )
 MATURIN = "Caused by: rustc, the rust compiler, is not installed or not in PATH."
+ERASURE = """
+**************************************************************
+***
+*** Can not locate liberasurecode.so.1
+***   Debian/Ubuntu variants: liberasurecode-dev
+"""
+LXML = "Error: Please make sure the libxml2 and libxslt development packages are installed."
+LOADER = (
+    "moc: error while loading shared libraries: libQt5Core.so.5: cannot open shared object file: No such file"
+)
 SPAWNED = """
   File "/usr/lib/python3.11/subprocess.py", line 1901, in _execute_child
     raise child_exception_type(errno_num, err_msg, err_filename)
@@ -121,6 +131,10 @@ FileNotFoundError: [Errno 2] No such file or directory: 'R.sh'
         (AUTOCONF_LIBRARY, Kind.LIBRARY, ["bz2"]),
         (RUST_LINKER, Kind.LIBRARY, ["pq"]),
         (BINDGEN, Kind.LIBRARY, ["clang"]),
+        (ERASURE, Kind.LIBRARY, ["erasurecode"]),
+        (LOADER, Kind.LIBRARY, ["Qt5Core"]),
+        (LXML, Kind.PKG_CONFIG, ["libxml2", "libxslt"]),
+        ("You need to install the openssl development headers", Kind.PKG_CONFIG, ["openssl"]),
         ("ld.lld: error: unable to find library -lsodium", Kind.LIBRARY, ["sodium"]),
         (AUTOCONF_PKG, Kind.PKG_CONFIG, ["glib-2.0", "gio-2.0"]),
         (CMAKE_PKG, Kind.PKG_CONFIG, ["libsecret-1"]),

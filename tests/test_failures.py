@@ -180,6 +180,7 @@ def test_useful_lines_leave_noise_out() -> None:
         "copying a/errors.py -> b\nx.c:1:1: warning: no such thing\ngcc -Wno-error -c x.c\nlast but one\nlast"
     )
     assert useful_lines(noise) == ("last but one", "last")
+    assert useful_lines("*** Can not locate it\n***\n*****\n") == ("*** Can not locate it",)
     assert useful_lines("") == () and useful_lines("  \n\n") == ()
 
 

@@ -90,6 +90,8 @@ CLUES = (
         r"^configure: error: [^\n]{0,80}?\blib([\w+-]+) (?:\w+ )?(?:not found|is missing|is required)",
         r"^configure: error: [^\n]{0,40}?(?:[Cc]annot|[Cc]ould not|[Uu]nable to) find lib([\w+-]+)",
         r"Unable to find lib(clang)\b|error: could not find native static library `([\w.+-]+)`",
+        r"\blib([\w+-]+)\.so[.\d]*: cannot open shared object file",
+        r"(?:[Cc]an(?: ?not|'t)|[Cc]ould not|[Uu]nable to) (?:locate|find|load) lib([\w+-]+)\.so\b",
         hint=PACKAGE,
         kind=Kind.LIBRARY,
     ),
@@ -101,6 +103,9 @@ CLUES = (
         r"Could not find (openssl|OpenSSL) (?:installation|via pkg-config)",
         r"Could not find directory of (OpenSSL) installation",
         r"The following required packages were not found:\s+- ([\w.+-]+)",
+        # in the words of its author
+        r"(?:make sure|[Ii]nstall|[Nn]eed|[Rr]equire)[^\n]{0,40}? (\w[\w.+-]*)(?: and (\w[\w.+-]*))?"
+        r" (?:development|devel|dev) (?:package|header|file|librar)",
         hint=PACKAGE,
         kind=Kind.PKG_CONFIG,
     ),

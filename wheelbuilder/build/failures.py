@@ -26,8 +26,11 @@ class Finding:
 
 
 USEFUL = re.compile(
-    r"error|fatal|cannot|not found|no such|undefined|unreachable|refused|denied", re.IGNORECASE
+    r"error|fatal|can ?not|could not|unable to|not found|no such|make sure|undefined|unreachable|refused"
+    r"|denied",
+    re.IGNORECASE,
 )
+SAYS_SOMETHING = re.compile(r"\w")  # which rows of asterisks do not
 NOISE = re.compile(
     r"^(?:warning|note|copying|adding|creating|byte-compiling|hard linking|reading|writing|checking)\b"
     r"|^(?:\S*/)?(?:[\w-]+-)?(?:gcc|g\+\+|cc|c\+\+|clang|clang\+\+)(?:-\d+)? -"
@@ -39,9 +42,9 @@ NOISE = re.compile(
 # One of these stands in or before every line that a clue is about. Of a long log few lines are left
 # by this one pass, where each clue would be another.
 TROUBLE = re.compile(
-    r"rror|RROR|No such|ot found|NOT find|annot|ould|nable|equire|emory|SIGKILL|removed|support"
-    r"|installed|declared|ackage|ibrary|undefined|failed|child_exception|is not|not set"
-    r"|non-zero|has no|than|[.]py[xdi]:"
+    r"rror|RROR|No such|ot found|NOT find|an ?not|an't|ould|nable|make sure|nstall|eed|equire|emory|SIGKILL"
+    r"|removed|support|declared|ackage|ibrary|undefined|failed|child_exception|is not|not set|non-zero"
+    r"|has no|than|[.]py[xdi]:"
 )
 
 
@@ -77,10 +80,10 @@ def _missing(clue: Clue, text: str, start: int) -> Iterator[Missing]:
         return
     names: dict[str, None] = {}
     for match in clue.pattern.finditer(text, start):
-        names.setdefault(_named(match))
-        if len(names) == MOST_MISSING:
+        names |= dict.fromkeys(filter(None, match.groups()))
+        if len(names) >= MOST_MISSING:
             break
-    for name in names:
+    for name in list(names)[:MOST_MISSING]:
         if found := missing(clue.kind, name):
             yield found
 
@@ -91,6 +94,6 @@ def _named(match: re.Match[str]) -> str:
 
 def useful_lines(log: str) -> tuple[str, ...]:
     """Return the lines a person wants to see first: errors, and the last line in any case."""
-    lines = [line.strip()[:MOST_LENGTH] for line in log.splitlines() if line.strip()]
+    lines = [line.strip()[:MOST_LENGTH] for line in log.splitlines() if SAYS_SOMETHING.search(line)]
     errors = [line for line in lines if USEFUL.search(line) and not NOISE.search(line)]
     return tuple(dict.fromkeys([*errors[: MOST_LINES - 2], *lines[-2:]]))

@@ -14,7 +14,8 @@ import pytest
 from engines import engine, image, root
 
 from wheelbuilder.build import process
-from wheelbuilder.build.engine import KINDS, ContainerExit, Engine, Mount
+from wheelbuilder.build.containers import ContainerExit, Mount
+from wheelbuilder.build.engine import KINDS, Engine
 from wheelbuilder.build.owners import our_mark
 from wheelbuilder.errors import ConfigurationError, InterruptedRunError, UnreachableError
 from wheelbuilder.inputs.images import Role

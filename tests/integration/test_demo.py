@@ -16,7 +16,7 @@ from mirrors import snapshot
 from uv import find_uv_bin
 
 from wheelbuilder.build import engine_probe, roots
-from wheelbuilder.build.engine import ContainerExit, Mount
+from wheelbuilder.build.containers import ContainerExit, Mount
 from wheelbuilder.build.process import Completed, run
 from wheelbuilder.inputs.images import Catalogue, Role, default_path
 from wheelbuilder.mirror.audit import audit

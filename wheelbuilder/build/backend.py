@@ -11,7 +11,8 @@ from pathlib import Path
 from build import BuildBackendException, BuildException, ProjectBuilder
 
 from wheelbuilder.build import failures, logs, untrusted
-from wheelbuilder.build.engine import ContainerExit, Engine, Mount
+from wheelbuilder.build.containers import ContainerExit, Mount
+from wheelbuilder.build.engine import Engine
 from wheelbuilder.build.outcomes import FailureClass, StepFailedError
 from wheelbuilder.errors import WheelbuilderError
 

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from wheelbuilder.build import process, untrusted
-from wheelbuilder.build.cache import cache_home
-from wheelbuilder.build.memory_watch import FOLDER, read_notes, watched
+from wheelbuilder.build import process
+from wheelbuilder.build.containers import (
+    ContainerExit,
+    Mount,
+    confinement_arguments,
+    environment_arguments,
+    folders,
+    mount_arguments,
+    network_arguments,
+)
+from wheelbuilder.build.memory_watch import FOLDER, Notes, read_notes, watched
 from wheelbuilder.build.owners import OWNER_LABEL, is_alive, our_mark
+from wheelbuilder.build.stillness import Stillness, processor_time
 from wheelbuilder.errors import ConfigurationError, UnreachableError
 
-TMP_SIZE = 2 << 30  # bytes of /tmp; they count against the memory limit once written
-HOST_NAME = "wheelbuilder"
 ENGINE_FAILED = 125  # what `run` answers when not the command but the engine failed
 TRANSFER_TIMEOUT = 3600.0  # seconds for one pull or push
 TIMED_OUT = 124  # as timeout(1) has it
+SIGNALLED = 128  # from here on an exit status stands for a signal
 NEVER_STARTED = (None, "created", "configured", "initialized")
-PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
 HOME = {"HOME": "/tmp", "LANG": "C.UTF-8", "TERM": "dumb"}  # noqa: S108  (inside the container)
 
 
@@ -78,37 +85,6 @@ KINDS = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Mount:
-    """A folder or file of the host inside a container."""
-
-    source: Path
-    target: str
-    writable: bool = False
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ContainerExit:
-    """How a container ended. stdout and stderr are empty where a log took them.
-
-    out_of_memory: the kernel killed a process of it, maybe not the first. peak_memory: bytes.
-    Both are known only where a memory limit was given.
-    """
-
-    exit_code: int
-    seconds: float
-    timed_out: bool
-    out_of_memory: bool
-    peak_memory: int | None
-    stdout: str
-    stderr: str
-
-    @property
-    def ok(self) -> bool:
-        """Whether the command ended by itself with status 0."""
-        return self.exit_code == 0 and not self.timed_out
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Engine:
     """A container engine that answers, and the arguments with which containers start on this host."""
 
@@ -134,6 +110,7 @@ class Engine:
         pids: int = 4096,
         cpus: float | None = None,
         timeout: float,
+        silence: float | None = None,
         log: Path | None = None,
         user: str = "1000:1000",
         name: str = "",
@@ -142,11 +119,12 @@ class Engine:
 
         Nothing of the host gets in but `mounts` and `env`; the root is read-only, /tmp is a tmpfs.
         Where we are root, writable folders of root are given to `user`. memory: bytes, swap
-        included. timeout: seconds. network: the host's own. log: receives both outputs, appended.
-        Raises UnreachableError if the engine cannot start a container.
+        included. timeout: seconds. silence: seconds after which it is ended if it has neither printed
+        nor computed anything; needs a log. network: the host's own. log: receives both outputs, appended.
+        Raises UnreachableError if the engine cannot run a container.
         """
         container = f"wheelbuilder-{name or 'run'}-{uuid.uuid4().hex[:12]}"
-        with _folders() as (private, notes):
+        with folders() as (private, notes):
             if memory is not None:
                 mounts = (*mounts, Mount(source=notes, target=FOLDER, writable=True))
                 argv = watched(argv)
@@ -154,42 +132,62 @@ class Engine:
                 *(self.name, "run", "--name", container, "--label", f"{OWNER_LABEL}={our_mark()}"),
                 *("--platform", f"linux/{self.architecture(image)}", "--pull", "never"),
                 *("--log-driver", "none", "--sig-proxy=false", *self.kind.run, *self.arguments),
-                *_confinement(user, pids, memory, cpus),
-                *_network(network),
-                *_environment(HOME | dict(env or {})),
-                *(word for mount in mounts for word in _mount(mount, user)),
+                *confinement_arguments(user, pids, memory, cpus),
+                *network_arguments(network),
+                *environment_arguments(HOME | dict(env or {})),
+                *(word for mount in mounts for word in mount_arguments(mount, user)),
                 *("--workdir", workdir, "--entrypoint", argv[0], image, *argv[1:]),
             )
-            done = self._run_and_remove(container, command, private, timeout, log)
-            out_of_memory, peak = read_notes(notes)
+            guard = (
+                Stillness(log, partial(self._processor_time, container), silence) if log and silence else None
+            )
+            done = self._carried_out(container, command, private, timeout, log, guard)
+            told = read_notes(notes) if memory is not None else None
+            killed = self._was_killed(container, done, told, log)
         return ContainerExit(
             exit_code=TIMED_OUT if done.timed_out else done.exit_code,
             seconds=done.seconds,
             timed_out=done.timed_out,
-            out_of_memory=out_of_memory,
-            peak_memory=peak,
+            hung=done.gave_up,
+            killed=killed,
+            out_of_memory=told is not None and told.out_of_memory,
+            peak_memory=told and told.peak,
             stdout=done.stdout,
             stderr=done.stderr,
         )
 
-    def _run_and_remove(
-        self, container: str, command: tuple[str, ...], cwd: Path, timeout: float, log: Path | None
+    def _carried_out(
+        self,
+        container: str,
+        command: tuple[str, ...],
+        cwd: Path,
+        timeout: float,
+        log: Path | None,
+        guard: Stillness | None,
     ) -> process.Completed:
         try:
             # podman's monitor creates a file named "oom" in the current directory, through a link too.
-            done = process.run(command, cwd=cwd, timeout=timeout, log=log and log.absolute())
+            return process.run(command, cwd=cwd, timeout=timeout, log=log and log.absolute(), guard=guard)
         except BaseException:
             self.remove(container)
             raise
-        if done.timed_out or done.exit_code == ENGINE_FAILED:
-            started = done.timed_out or self._started(container)
-            self.remove(container)
-            if not started:
-                raise self._failed(done, log)
-        else:
+
+    def _was_killed(
+        self, container: str, done: process.Completed, notes: Notes | None, log: Path | None
+    ) -> bool:
+        """Say whether something outside of a container has ended it, and remove it."""
+        if done.ok or (notes and notes.ended):
             # It has ended, and the build need not wait while its layers are taken apart.
             _removals.submit(self.remove, container)
-        return done
+            return False
+        try:
+            state = self._inspect(container, "{{.State.Status}}")
+            if state in NEVER_STARTED and (state or done.exit_code == ENGINE_FAILED or not self.answers()):
+                raise self._failed(done, log)
+        finally:
+            self.remove(container)
+        ended_by_us = done.timed_out or done.gave_up
+        return notes is not None and not ended_by_us and not 0 <= done.exit_code < SIGNALLED
 
     def _failed(self, done: process.Completed, log: Path | None) -> UnreachableError:
         words = done.stderr.strip().splitlines() or [f"see {log}" if log else "it printed nothing"]
@@ -198,8 +196,13 @@ class Engine:
         )
         return UnreachableError(f"{self.name} cannot start a container: {words[-1]}", hint)
 
-    def _started(self, container: str) -> bool:
-        return self._inspect(container, "{{.State.Status}}") not in NEVER_STARTED
+    def answers(self) -> bool:
+        """Say whether the engine works at all."""
+        return process.run((self.name, "version"), timeout=60, tidying=True).ok
+
+    def _processor_time(self, container: str) -> float | None:
+        pid = self._inspect(container, "{{.State.Pid}}")
+        return processor_time(int(pid)) if pid and pid.isdigit() else None
 
     def _inspect(self, container: str, form: str) -> str | None:
         """Return what a container is, None if it does not exist."""
@@ -230,8 +233,18 @@ class Engine:
         return tuple(orphans)
 
     def call(self, *words: str, timeout: float = 600, network: bool = False) -> str:
-        """Run a sub-command of the engine that must succeed and return its output."""
-        return process.check((self.name, *words), timeout=timeout, network=network)
+        """Run a sub-command of the engine that must succeed and return its output.
+
+        Raises ProcessError, and UnreachableError if the engine does nothing at all any more.
+        """
+        try:
+            return process.check((self.name, *words), timeout=timeout, network=network)
+        except process.ProcessError as error:
+            if self.answers():
+                raise
+            raise UnreachableError(
+                f"{self.name} does not answer any more: {error.message}", error.hint
+            ) from None
 
     def transfer(self, verb: str, image: str, *options: str) -> process.Completed:
         """Pull or push an image by reference; a registry on loopback may speak plain HTTP."""
@@ -297,74 +310,3 @@ def _architecture(program: str, image: str) -> str | None:
         return None
     found = _architectures[program, image] = done.stdout.strip()
     return found
-
-
-@contextmanager
-def _folders() -> Iterator[tuple[Path, Path]]:
-    """Make the engine's own working folder, which no container sees, and one for notes, which one does."""
-    folder = Path(tempfile.mkdtemp(prefix="wheelbuilder-"))
-    try:
-        for name in ("private", "notes"):
-            (folder / name).mkdir()
-        yield folder / "private", folder / "notes"
-    finally:
-        untrusted.remove(folder)
-
-
-def _confinement(user: str, pids: int, memory: int | None, cpus: float | None) -> Iterator[str]:
-    yield from ("--user", user, "--cap-drop", "all", "--security-opt", "no-new-privileges")
-    yield from ("--read-only", "--tmpfs", f"/tmp:rw,exec,nosuid,nodev,mode=1777,size={TMP_SIZE}")  # noqa: S108
-    yield from ("--pids-limit", str(pids))
-    if memory is not None:
-        # Equal limits mean no swap: a build that needs more fails at once instead of crawling.
-        yield from ("--memory", str(memory), "--memory-swap", str(memory))
-    if cpus is not None:
-        yield from ("--cpus", str(cpus))
-
-
-def _network(wanted: bool) -> tuple[str, ...]:
-    if wanted:
-        return ("--network", "host")
-    hosts = _hosts_file()
-    return ("--network", "none", "--hostname", HOST_NAME, "--volume", f"{hosts}:/etc/hosts:ro")
-
-
-def _hosts_file() -> Path:
-    """Return a hosts file with which a container's own name needs no DNS and no name of the host leaks in."""
-    path = cache_home() / "hosts"
-    if not path.exists():
-        temporary = path.with_name(f"hosts.{uuid.uuid4().hex}")
-        temporary.write_text(
-            f"127.0.0.1\tlocalhost {HOST_NAME}\n::1\tlocalhost {HOST_NAME}\n", encoding="ascii"
-        )
-        temporary.replace(path)
-    return path
-
-
-def _environment(env: Mapping[str, str]) -> Iterator[str]:
-    for name in PROXIES:
-        # A bare name keeps the engine from filling it in from its own configuration file.
-        for spelling in (name, name.upper()):
-            if spelling not in env:
-                yield from ("--env", spelling)
-    for name, value in env.items():
-        yield from ("--env", f"{name}={value}")
-
-
-def _mount(mount: Mount, user: str) -> tuple[str, str]:
-    source = mount.source.resolve()
-    if "," in f"{source}{mount.target}":
-        raise ConfigurationError(
-            f"{source} cannot be mounted: a comma in a path ends an argument of the engine."
-        )
-    if mount.writable:
-        _give(source, user)
-    mode = "" if mount.writable else ",readonly"
-    return ("--mount", f"type=bind,source={source},target={mount.target}{mode}")
-
-
-def _give(folder: Path, user: str) -> None:
-    owner, _, group = user.partition(":")
-    if os.geteuid() == 0 and folder.stat().st_uid == 0 and owner.isdigit():
-        with suppress(OSError):
-            os.chown(folder, int(owner), int(group or owner))

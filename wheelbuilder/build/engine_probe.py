@@ -17,7 +17,8 @@ from pathlib import Path
 from wheelbuilder.build import process
 from wheelbuilder.build.archive_image import import_archive
 from wheelbuilder.build.cache import cache_home
-from wheelbuilder.build.engine import KINDS, Engine, Mount
+from wheelbuilder.build.containers import Mount
+from wheelbuilder.build.engine import KINDS, Engine
 from wheelbuilder.errors import ConfigurationError, UnreachableError, WheelbuilderError
 
 CHOICE = "WHEELBUILDER_ENGINE"  # environment variable: podman or docker

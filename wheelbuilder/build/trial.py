@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wheelbuilder.build import failures, logs
-from wheelbuilder.build.engine import ContainerExit, Engine, Mount
+from wheelbuilder.build.containers import ContainerExit, Mount
+from wheelbuilder.build.engine import Engine
 from wheelbuilder.build.outcomes import FailureClass, StepFailedError
 
 INSIDE = Path(__file__).parent / "inside" / "trial.py"

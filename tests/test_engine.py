@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from engines import engine, image, root
@@ -120,6 +121,77 @@ def test_a_time_limit_ends_the_container() -> None:
     done = engine().run(image(), ("sleep", "300"), timeout=2, name="slow")
     assert done.timed_out and not done.ok and time.monotonic() - started < 30
     assert running("wheelbuilder-slow") == []
+
+
+def running_in_a_thread(
+    name: str, program: str, **options: Any
+) -> tuple[threading.Thread, list[ContainerExit]]:
+    """Run a program in a container that has a name and a memory limit; what came of it is appended."""
+    ended: list[ContainerExit] = []
+
+    def work() -> None:
+        command = ("python3", "-c", program)
+        ended.append(engine().run(image(), command, timeout=120, memory=128 * MIB, name=name, **options))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    wait_for(lambda: bool(running(f"wheelbuilder-{name}")))
+    return thread, ended
+
+
+@pytest.mark.parametrize(
+    "program",
+    ["import time; print('begun', flush=True); time.sleep(300)", "import time\nwhile 1: time.sleep(0.5)"],
+)
+def test_what_neither_prints_nor_computes_hangs(program: str, tmp_path: Path) -> None:
+    done = engine().run(
+        image(), ("python3", "-c", program), timeout=120, silence=6, memory=128 * MIB, log=tmp_path / "log"
+    )
+    assert done.hung and not done.ok and not done.timed_out and not done.killed and done.seconds < 60
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import time\nend = time.time() + 9\nwhile time.time() < end: pass",
+        "import time\nfor _ in range(9): print('.', flush=True); time.sleep(1)",
+        "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'for i in range(200_000_000): pass'])",
+    ],
+)
+def test_what_prints_or_computes_does_not_hang(program: str, tmp_path: Path) -> None:
+    done = engine().run(
+        image(), ("python3", "-c", program), timeout=120, silence=4, memory=128 * MIB, log=tmp_path / "log"
+    )
+    assert done.ok and not done.hung
+
+
+@pytest.mark.parametrize("verb", [("kill",), ("rm", "--force")])
+def test_a_container_that_others_end_is_told_from_one_that_fails(verb: tuple[str, ...]) -> None:
+    thread, ended = running_in_a_thread("ended", "import time; time.sleep(100)")
+    engine().call(*verb, *running("wheelbuilder-ended"))
+    thread.join(60)
+    (done,) = ended
+    assert done.killed and not done.ok and not done.out_of_memory
+    assert running("wheelbuilder-ended") == []
+
+
+def test_a_command_that_ends_by_a_signal_of_its_own_was_not_killed() -> None:
+    done = python("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", memory=128 * MIB)
+    assert done.exit_code == 137 and not done.killed
+
+
+def test_an_engine_that_stops_working_is_the_run_s_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image()
+    dead = tmp_path / engine().name
+    dead.write_text("#!/bin/sh\necho 'it is gone' >&2\nexit 1\n")
+    dead.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(UnreachableError, match="cannot start a container: it is gone"):
+        python("pass", memory=128 * MIB)
+    with pytest.raises(UnreachableError, match="does not answer any more"), engine().mounted(image()):
+        raise AssertionError("nothing is mounted")
 
 
 def test_an_interruption_ends_the_container() -> None:

@@ -32,9 +32,13 @@ class ConfigurationError(WheelbuilderError):
 
 
 class UnreachableError(WheelbuilderError):
-    """The container engine, an index or the store does not answer."""
+    """The container engine, an index or the store does not answer. passing: it may, a moment later."""
 
     exit_code = 3
+
+    def __init__(self, message: str, hint: str = "", *, passing: bool = False) -> None:
+        super().__init__(message, hint)
+        self.passing = passing
 
 
 class IntegrityError(WheelbuilderError):

@@ -22,7 +22,7 @@ from wheelbuilder.build.schedule import Deadline, Work
 from wheelbuilder.build.site import Site
 from wheelbuilder.build.survey import Surveyor
 from wheelbuilder.build.tasks import Task
-from wheelbuilder.errors import InterruptedRunError, WheelbuilderError
+from wheelbuilder.errors import InterruptedRunError, UnreachableError, WheelbuilderError
 from wheelbuilder.inputs.images import Catalogue
 from wheelbuilder.inputs.lists import RequirementsList
 from wheelbuilder.inputs.targets import Target
@@ -120,7 +120,7 @@ def run(request: Request, watch: Watch) -> Run:
     with workplace.fixed_umask():
         try:
             _carry_out(request, ledger)
-        except (KeyboardInterrupt, WheelbuilderError) as trouble:
+        except (KeyboardInterrupt, WheelbuilderError, OSError) as trouble:
             with suppress(WheelbuilderError):  # the store may be what does not answer
                 _conclude(request, ledger, started, time.monotonic() - clock)
             raise _explained(trouble, len(ledger.of_the_plan), len(request.plan.builds)) from None
@@ -136,6 +136,11 @@ def _carry_out(request: Request, ledger: _Ledger) -> None:
 
 
 def _explained(trouble: BaseException, done: int, planned: int) -> BaseException:
+    if isinstance(trouble, OSError):
+        what = trouble.filename or "This machine"
+        return UnreachableError(
+            f"{what} does not work: {trouble.strerror or trouble}.", "Run again to continue."
+        )
     if not isinstance(trouble, KeyboardInterrupt):
         return trouble
     return InterruptedRunError(

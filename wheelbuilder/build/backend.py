@@ -11,6 +11,7 @@ from pathlib import Path
 from build import BuildBackendException, BuildException, ProjectBuilder
 
 from wheelbuilder.build import failures, logs, untrusted
+from wheelbuilder.build.bounds import Bounds
 from wheelbuilder.build.containers import ContainerExit, Mount
 from wheelbuilder.build.engine import Engine
 from wheelbuilder.build.outcomes import FailureClass, StepFailedError
@@ -33,6 +34,8 @@ MOST_READ = 16 << 20  # bytes of a file that foreign code wrote and the host rea
 RETURNS: dict[str, type] = {"build_wheel": str, "get_requires_for_build_wheel": list}  # PEP 517
 NO_ANSWER = ("no_backend", "hook_missing", "unsupported")  # what pyproject_hooks says instead of an answer
 UNREADABLE = (RecursionError, UnicodeDecodeError)  # what tomllib raises beside its own error
+# A container that was ended: whether it tried the network meanwhile does not matter.
+ENDED = (FailureClass.TIME_OUT, FailureClass.HANG, FailureClass.OUT_OF_MEMORY, FailureClass.KILLED)
 ConfigSettings = Mapping[str, str | Sequence[str]]
 
 
@@ -40,8 +43,8 @@ ConfigSettings = Mapping[str, str | Sequence[str]]
 class Workshop:
     """Where the hooks of one build run, and within which limits.
 
-    source and out: folders of this build that the container may write. memory: bytes. timeout: seconds.
-    spent: hears how each container ended.
+    source and out: folders of this build that the container may write. spent: hears how each container
+    ended.
     """
 
     engine: Engine
@@ -51,8 +54,7 @@ class Workshop:
     environment: Path
     environ: Mapping[str, str]
     log: Path
-    timeout: float
-    memory: int
+    bounds: Bounds
     pids: int
     cpus: float | None
     allow_network_attempt: bool
@@ -106,7 +108,8 @@ def _called(
         failure = _failure(workshop, doing, error.exception)
     except (BuildException, *UNREADABLE) as error:
         failure = _failure(workshop, doing, error)
-    if runner.attempted_network and not workshop.allow_network_attempt and not _is_limit(failure):
+    ended = failure is not None and failure.failure in ENDED
+    if runner.attempted_network and not workshop.allow_network_attempt and not ended:
         failure = _network_failure(doing, workshop.log)
     if failure:
         raise failure
@@ -152,15 +155,16 @@ class _Runner:
                 **{name: self._inside(value) for name, value in (extra_environ or {}).items()},
             },
             workdir=SOURCE,
-            memory=shop.memory,
+            memory=shop.bounds.memory,
             pids=shop.pids,
             cpus=shop.cpus,
-            timeout=shop.timeout,
+            timeout=shop.bounds.timeout,
+            silence=shop.bounds.silence,
             log=shop.log,
         )
         shop.spent(done)
         self.attempted_network |= _attempted(call / "network")
-        if done.exit_code != 0 or done.timed_out or done.out_of_memory:
+        if not done.ok or done.out_of_memory:
             raise _HookFailedError(done)
         _tidy(call / "output.json", hook)
 
@@ -214,20 +218,8 @@ def _failure(workshop: Workshop, doing: str, error: Exception) -> StepFailedErro
     text = logs.tail(workshop.log)
     lines = failures.useful_lines(text)
     done = error.exit if isinstance(error, _HookFailedError) else None
-    if done and done.timed_out:
-        return StepFailedError(
-            FailureClass.TIME_OUT,
-            f"{doing} took longer than {workshop.timeout:.0f} s",
-            "Raise limits.timeout of the recipe if it needs longer.",
-            lines,
-        )
-    if done and done.out_of_memory:
-        return StepFailedError(
-            FailureClass.OUT_OF_MEMORY,
-            f"{doing} needed more than {workshop.memory >> 20} MiB",
-            "Raise limits.memory of the recipe, or lower limits.jobs.",
-            lines,
-        )
+    if done and (passed := workshop.bounds.passed(done, doing, lines)):
+        return passed
     if found := failures.classify(text):
         return StepFailedError(
             found.failure, f"{doing} failed: {found.summary}", found.hint, lines, found.missing
@@ -235,10 +227,6 @@ def _failure(workshop: Workshop, doing: str, error: Exception) -> StepFailedErro
     said = str(error).strip().splitlines()
     words = f"exit status {done.exit_code}" if done else said[0] if said else type(error).__name__
     return StepFailedError(FailureClass.BACKEND, f"{doing} failed: {words}", lines=lines)
-
-
-def _is_limit(failure: StepFailedError | None) -> bool:
-    return failure is not None and failure.failure in (FailureClass.TIME_OUT, FailureClass.OUT_OF_MEMORY)
 
 
 def _network_failure(doing: str, log: Path) -> StepFailedError:

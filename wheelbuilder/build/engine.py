@@ -27,6 +27,7 @@ from wheelbuilder.build.stillness import Stillness, processor_time
 from wheelbuilder.errors import ConfigurationError, UnreachableError
 
 ENGINE_FAILED = 125  # what `run` answers when not the command but the engine failed
+NO_COMMAND = (126, 127)  # what it answers when the command is not there or may not be run
 TRANSFER_TIMEOUT = 3600.0  # seconds for one pull or push
 TIMED_OUT = 124  # as timeout(1) has it
 SIGNALLED = 128  # from here on an exit status stands for a signal
@@ -148,10 +149,10 @@ class Engine:
             exit_code=TIMED_OUT if done.timed_out else done.exit_code,
             seconds=done.seconds,
             timed_out=done.timed_out,
-            hung=done.gave_up,
+            hung=done.given_up,
             killed=killed,
             out_of_memory=told is not None and told.out_of_memory,
-            peak_memory=told and told.peak,
+            peak_memory=told.peak if told else None,
             stdout=done.stdout,
             stderr=done.stderr,
         )
@@ -181,13 +182,19 @@ class Engine:
             _removals.submit(self.remove, container)
             return False
         try:
-            state = self._inspect(container, "{{.State.Status}}")
-            if state in NEVER_STARTED and (state or done.exit_code == ENGINE_FAILED or not self.answers()):
+            if not self._was_started(container, done):
                 raise self._failed(done, log)
         finally:
             self.remove(container)
-        ended_by_us = done.timed_out or done.gave_up
+        ended_by_us = done.timed_out or done.given_up
         return notes is not None and not ended_by_us and not 0 <= done.exit_code < SIGNALLED
+
+    def _was_started(self, container: str, done: process.Completed) -> bool:
+        state = self._inspect(container, "{{.State.Status}}")
+        if state not in NEVER_STARTED or done.exit_code in NO_COMMAND:
+            return True
+        # One that is gone although the engine works was removed by somebody.
+        return state is None and done.exit_code != ENGINE_FAILED and self.answers()
 
     def _failed(self, done: process.Completed, log: Path | None) -> UnreachableError:
         words = done.stderr.strip().splitlines() or [f"see {log}" if log else "it printed nothing"]

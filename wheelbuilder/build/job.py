@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 
-from wheelbuilder.build import backend, hints, native, process, sdist, shelf, sources, untrusted
+from wheelbuilder.build import backend, disk, hints, native, process, sdist, shelf, sources, untrusted
 from wheelbuilder.build.outcomes import Built, Failed, FailureClass, Needs, Outcome, Step, StepFailedError
 from wheelbuilder.build.prerequisites import LacksWheelsError
 from wheelbuilder.build.site import Bench, Site
@@ -25,27 +25,38 @@ def run(task: Task, site: Site, report: Report) -> Outcome | Needs:
     What the build lacks is an answer too: nobody waits for another build here. report: called as each
     step starts.
     """
-    build = task.build
-    if kept := shelf.take(build, site):
-        return kept
-    bench = Bench.lay_out(site.scratch / f"{build.key[:24]}-{task.attempt.number}")
-    steps = Steps(bench.logs, partial(report, build), task.attempt.number)
+    try:
+        if kept := shelf.take(task.build, site):
+            return kept
+        bench = Bench.lay_out(site.scratch / f"{task.build.key[:24]}-{task.attempt.number}")
+        try:
+            return _outcome(task, site, bench, report)
+        finally:
+            bench.clear()
+    except OSError as error:
+        raise (disk.trouble(site.scratch) if error.errno in disk.FULL else error) from None
+
+
+def _outcome(task: Task, site: Site, bench: Bench, report: Report) -> Outcome | Needs:
+    steps = Steps(bench.logs, partial(report, task.build), task.attempt.number)
     stages = Stages(task=task, site=site, bench=bench, spent=steps.spent)
     try:
         return shelf.put(_built(stages, steps), site)
     except LacksWheelsError as error:
         untrusted.remove(bench.folder)
-        return Needs(build=build, builds=error.builds)
+        return Needs(build=task.build, builds=error.builds)
     except StepFailedError as error:
+        if trouble := disk.blamed(site.scratch, (error.summary, *error.lines)):
+            raise trouble from None
         return _failed(stages, steps, error)
     except process.ProcessError as error:
         return _failed(stages, steps, StepFailedError(FailureClass.INTERNAL, error.message, error.hint))
     except WheelbuilderError:
         raise
-    except Exception as error:  # noqa: BLE001  (our own bug must not cost the other packages their night)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in disk.FULL:
+            raise
         return _failed(stages, steps, _bug(error))
-    finally:
-        bench.clear()
 
 
 def _built(stages: Stages, steps: Steps) -> Built:

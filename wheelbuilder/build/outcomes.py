@@ -45,6 +45,7 @@ class FailureClass(StrEnum):
     OUT_OF_MEMORY = "out-of-memory"
     TIME_OUT = "time-out"
     HANG = "hang"  # nothing printed and nothing computed for too long
+    KILLED = "killed"  # by something outside of its container
     NETWORK_ATTEMPT = "network-attempt"
     WHEEL_CHECK = "wheel-check"
     NATIVE_LOST = "native-lost"

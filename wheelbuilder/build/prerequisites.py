@@ -114,6 +114,7 @@ def _listed(name: NormalizedName, site: Site) -> tuple[IndexFile, ...]:
             FailureClass.REQUIREMENTS,
             f"the build requirement {name} cannot be looked up: {error.message}",
             error.hint,
+            passing=error.passing,
         ) from None
 
 

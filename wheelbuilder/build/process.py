@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 import signal
@@ -11,7 +12,9 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum, auto
 from pathlib import Path
+from typing import Protocol
 
 from wheelbuilder.errors import InterruptedRunError, WheelbuilderError
 
@@ -46,11 +49,21 @@ class Completed:
     stdout: str  # empty when the output went to a log file
     stderr: str
     timed_out: bool
+    given_up: bool = False  # a guard has ended it
 
     @property
     def ok(self) -> bool:
         """Whether it ended by itself with exit status 0."""
-        return self.exit_code == 0 and not self.timed_out
+        return self.exit_code == 0 and not self.timed_out and not self.given_up
+
+
+class Guard(Protocol):
+    """Looks at a running process every so many seconds and says whether to end it."""
+
+    every: float
+
+    def gives_up(self) -> bool:
+        """Look."""
 
 
 class ProcessError(WheelbuilderError):
@@ -69,19 +82,21 @@ def run(
     network: bool = False,
     stdin: bytes = b"",
     tidying: bool = False,
+    guard: Guard | None = None,
 ) -> Completed:
     """Run one program to its end and say how it ended; never raises for a failing program.
 
     env: added to the allow-listed part of ours. log: receives stdout and stderr, appended.
     timeout: seconds, after which the whole process group is ended. network: also pass on proxy and
-    certificate settings. tidying: runs also after `end_all`, and is not ended by it. Raises
-    ProcessError if the program cannot be started, and InterruptedRunError once `end_all` was called.
+    certificate settings. tidying: runs also after `end_all`, and is not ended by it. guard: may end it
+    earlier. Raises ProcessError if the program cannot be started, and InterruptedRunError once `end_all`
+    was called.
     """
     started = time.monotonic()
     with _open_log(log) as sink:
         process = _start(tuple(argv), _environment(env, network=network), cwd, sink, tidying=tidying)
         try:
-            stdout, stderr, timed_out = _wait(process, stdin, timeout)
+            stdout, stderr, how = _wait(process, stdin, timeout, guard)
         finally:
             _forget(process)
     if _ending.is_set() and not tidying:
@@ -92,7 +107,8 @@ def run(
         seconds=time.monotonic() - started,
         stdout=(stdout or b"").decode(errors="replace"),
         stderr=(stderr or b"").decode(errors="replace"),
-        timed_out=timed_out,
+        timed_out=how is _How.TIMED_OUT,
+        given_up=how is _How.GIVEN_UP,
     )
 
 
@@ -197,18 +213,38 @@ def _start(
     return process
 
 
+class _How(Enum):
+    BY_ITSELF = auto()
+    TIMED_OUT = auto()
+    GIVEN_UP = auto()
+
+
 def _wait(
-    process: subprocess.Popen[bytes], stdin: bytes, timeout: float | None
-) -> tuple[bytes | None, bytes | None, bool]:
+    process: subprocess.Popen[bytes], stdin: bytes, timeout: float | None, guard: Guard | None
+) -> tuple[bytes | None, bytes | None, _How]:
+    given: bytes | None = stdin
+    end = time.monotonic() + timeout if timeout is not None else math.inf
+    how = _How.BY_ITSELF
+    while how is _How.BY_ITSELF:
+        pause = min(end - time.monotonic(), guard.every if guard else math.inf)
+        try:
+            return *process.communicate(given, timeout=None if pause == math.inf else pause), how
+        except subprocess.TimeoutExpired:
+            given = None  # it is on its way
+        if time.monotonic() >= end:
+            how = _How.TIMED_OUT
+        elif guard and guard.gives_up():
+            how = _How.GIVEN_UP
+    return *_ended(process), how
+
+
+def _ended(process: subprocess.Popen[bytes]) -> tuple[bytes | None, bytes | None]:
+    _signal_group(process, signal.SIGTERM)
     try:
-        return *process.communicate(stdin, timeout=timeout), False
-    except subprocess.TimeoutExpired:
-        _signal_group(process, signal.SIGTERM)
-    try:
-        return *process.communicate(timeout=TERMINATE_GRACE), True
+        return process.communicate(timeout=TERMINATE_GRACE)
     except subprocess.TimeoutExpired:
         _signal_group(process, signal.SIGKILL)
-        return *process.communicate(), True
+        return process.communicate()
 
 
 def _forget(process: subprocess.Popen[bytes]) -> None:

@@ -29,6 +29,9 @@ from wheelbuilder.plan.files import IndexFile, accepts, parse_filename
 
 TIME_LIMIT = 300.0  # seconds for one resolution
 UV_NO_SOLUTION = 1  # its exit status; 2 stands for everything else that went wrong
+PASSING = re.compile(
+    r"client error \(Connect\)|timed out|status server error|connection (?:closed|reset)", re.I
+)
 NEWEST_GLIBC_OF_UV = (2, 40)  # the newest manylinux name uv 0.9 to 0.13 takes in --python-platform
 
 

@@ -24,6 +24,7 @@ import requests
 
 from wheelbuilder.build import process
 from wheelbuilder.build.outcomes import FailureClass, StepFailedError
+from wheelbuilder.inputs.http import may_pass
 from wheelbuilder.inputs.recipes import Patch
 from wheelbuilder.plan.files import IndexFile
 
@@ -79,10 +80,12 @@ def fetch(file: IndexFile, folder: Path, session: requests.Session) -> Path:
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return _download(file, place, session)
-        except (requests.RequestException, OSError) as error:
+        except requests.RequestException as error:
             if attempt == ATTEMPTS or not _can_heal(error):
                 raise StepFailedError(
-                    FailureClass.NO_SOURCE, f"{file.filename} cannot be fetched: {_words(error)}"
+                    FailureClass.NO_SOURCE,
+                    f"{file.filename} cannot be fetched: {_words(error)}",
+                    passing=may_pass(error),
                 ) from None
     raise AssertionError("the loop returns or raises")
 

@@ -14,13 +14,10 @@ from wheelbuilder.build.engine import Engine
 from wheelbuilder.build.requirements import Resolver
 from wheelbuilder.inputs.images import Catalogue, Role
 from wheelbuilder.inputs.pins import Pin
-from wheelbuilder.inputs.recipes import Recipe, Recipes
+from wheelbuilder.inputs.recipes import Recipes
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.plan.decisions import Build
 from wheelbuilder.plan.upstream import UpstreamIndex
-
-STEP_TIME_LIMIT = 3600.0  # seconds
-PIDS = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,10 +75,6 @@ class Site:
     def beside(self, pin: Pin, target: Target) -> tuple[str, ...]:
         """Return what is pinned beside a pin: by one of its branches, since they contradict each other."""
         return self.constraints.get((pin.branches[0], target), ()) if pin.branches else ()
-
-    def timeout(self, recipe: Recipe) -> float:
-        """Return the time limit of one step, in seconds."""
-        return recipe.limits.timeout or STEP_TIME_LIMIT
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,11 +18,12 @@ from wheelbuilder.build import (
     trial,
     wheelcheck,
 )
-from wheelbuilder.build.engine import ContainerExit
+from wheelbuilder.build.bounds import Bounds
+from wheelbuilder.build.containers import ContainerExit
 from wheelbuilder.build.outcomes import BuiltWheel, FailureClass, StepFailedError
 from wheelbuilder.build.repair import Repaired
 from wheelbuilder.build.requirements import NoWheelError, applicable, satisfied
-from wheelbuilder.build.site import PIDS, Bench, Site
+from wheelbuilder.build.site import Bench, Site
 from wheelbuilder.build.tasks import Task
 from wheelbuilder.build.variables import variables
 from wheelbuilder.build.wheelcheck import WheelFacts
@@ -31,6 +32,10 @@ from wheelbuilder.inputs.images import Role, Root, Source
 from wheelbuilder.inputs.recipes import Native
 from wheelbuilder.plan.decisions import Build
 from wheelbuilder.plan.files import IndexFile, parse_filename
+
+STEP_TIME_LIMIT = 3600.0  # seconds
+SILENCE = 600.0  # seconds
+PIDS = 4096
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,7 +64,9 @@ class Stages:
         try:
             return self._made_roots(log)
         except (UnreachableError, IntegrityError) as error:
-            # The trouble of one root must not hold the other targets back.
+            # The trouble of one root must not hold the other targets back, that of the engine does.
+            if not self.site.engine.answers():
+                raise
             raise StepFailedError(FailureClass.ROOT, error.message, error.hint) from None
 
     def _made_roots(self, log: Path) -> tuple[str, str]:
@@ -95,8 +102,7 @@ class Stages:
             environment=self._environment(files),
             environ=variables(epoch, self._jobs, recipe.environment),
             log=log,
-            timeout=site.timeout(recipe),
-            memory=self.task.memory,
+            bounds=self._bounds,
             pids=PIDS,
             cpus=None,
             allow_network_attempt=recipe.allow_network_attempt,
@@ -107,6 +113,15 @@ class Stages:
             files = self._required((*static, *dynamic))
             shop = replace(shop, environment=self._environment(files))
         return shop, tuple(sorted(_pinned(file) for file in files))
+
+    @property
+    def _bounds(self) -> Bounds:
+        limits = self.build.recipe.limits
+        return Bounds(
+            timeout=limits.timeout or STEP_TIME_LIMIT,
+            silence=limits.silence or SILENCE,
+            memory=self.task.memory,
+        )
 
     @property
     def _jobs(self) -> int:
@@ -192,8 +207,7 @@ class Stages:
                 engine=site.engine,
                 image=bare,
                 python=site.catalogue.interpreter(build.target).path,
-                timeout=site.timeout(build.recipe),
-                memory=self.task.memory,
+                bounds=self._bounds,
                 spent=self.spent,
             ),
             folder=self.bench.candidates,

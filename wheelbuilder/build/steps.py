@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from wheelbuilder.build.engine import ContainerExit
+from wheelbuilder.build.containers import ContainerExit
 from wheelbuilder.build.outcomes import Step, StepResult
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wheelbuilder.build import failures, logs
+from wheelbuilder.build.bounds import Bounds
 from wheelbuilder.build.containers import ContainerExit, Mount
 from wheelbuilder.build.engine import Engine
 from wheelbuilder.build.outcomes import FailureClass, StepFailedError
@@ -35,7 +36,7 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Consumer:
-    """The bare root that a trial runs in. python: its path inside. timeout: seconds. memory: bytes.
+    """The bare root that a trial runs in. python: its path inside.
 
     spent: hears how the container ended.
     """
@@ -43,8 +44,7 @@ class Consumer:
     engine: Engine
     image: str
     python: str
-    timeout: float
-    memory: int
+    bounds: Bounds
     spent: Callable[[ContainerExit], None] = lambda _: None
 
 
@@ -57,7 +57,7 @@ def candidates(trial: Trial, folder: Path) -> Path:
 
 
 def run(trial: Trial, consumer: Consumer, *, folder: Path, log: Path) -> None:
-    """Install and import in the bare root, network off; raise StepFailedError IMPORT_FAILED or TIME_OUT."""
+    """Install and import in the bare root, network off; StepFailedError IMPORT_FAILED, or what ended it."""
     arguments = ("--no-deps",) if trial.partial else ()
     done = consumer.engine.run(
         consumer.image,
@@ -68,8 +68,9 @@ def run(trial: Trial, consumer: Consumer, *, folder: Path, log: Path) -> None:
         ),
         workdir="/tmp",  # noqa: S108  (inside the container)
         env={"LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"},
-        timeout=consumer.timeout,
-        memory=consumer.memory,
+        timeout=consumer.bounds.timeout,
+        silence=consumer.bounds.silence,
+        memory=consumer.bounds.memory,
         log=log,
     )
     consumer.spent(done)
@@ -77,7 +78,7 @@ def run(trial: Trial, consumer: Consumer, *, folder: Path, log: Path) -> None:
     answers = [line.removeprefix(ANSWER) for line in lines if line.startswith(ANSWER)]
     text = "\n".join(line for line in lines if not line.startswith(ANSWER))
     if not done.ok or not answers:
-        raise _unfinished(done, text, consumer.timeout)
+        raise _unfinished(done, text, consumer.bounds)
     broken = _broken(answers[-1])
     own = {module.partition(".")[0] for module in trial.modules}
     blamed = {name: told for name, told in broken.items() if not _excused(told, own, partial=trial.partial)}
@@ -112,17 +113,11 @@ def _excused(told: dict[str, str | None], own: set[str], *, partial: bool) -> bo
     return partial and missing is not None and missing.partition(".")[0] not in own
 
 
-def _unfinished(done: ContainerExit, text: str, timeout: float) -> StepFailedError:
-    lines: Sequence[str] = failures.useful_lines(text)
-    if done.timed_out:
-        return StepFailedError(
-            FailureClass.TIME_OUT, f"the trial took longer than {timeout:.0f} s", lines=tuple(lines)
-        )
-    if done.out_of_memory:
-        return StepFailedError(FailureClass.OUT_OF_MEMORY, "the trial ran out of memory", lines=tuple(lines))
-    return StepFailedError(
+def _unfinished(done: ContainerExit, text: str, bounds: Bounds) -> StepFailedError:
+    lines = failures.useful_lines(text)
+    return bounds.passed(done, "the trial", lines) or StepFailedError(
         FailureClass.IMPORT_FAILED,
         "pip in the bare root did not install the wheel, or importing it ended the interpreter "
         f"(exit status {done.exit_code})",
-        lines=tuple(lines),
+        lines=lines,
     )

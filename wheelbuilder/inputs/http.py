@@ -61,7 +61,22 @@ def fetch_text(url: str) -> str:
 def unreachable(url: str, error: Exception) -> UnreachableError:
     """Return the one error for an address that does not answer as it should."""
     return UnreachableError(
-        f"{shown(url)} cannot be read: {_reason(error)}.", "Check the address and the network."
+        f"{shown(url)} cannot be read: {_reason(error)}.",
+        "Check the address and the network.",
+        passing=may_pass(error),
+    )
+
+
+def may_pass(error: Exception) -> bool:
+    """Say whether a request that failed may succeed a moment later."""
+    response = getattr(error, "response", None)
+    if response is not None:
+        return response.status_code in HEALING
+    if isinstance(error, requests.exceptions.SSLError):
+        return False
+    return isinstance(
+        error,
+        requests.ConnectionError | requests.Timeout | requests.exceptions.ChunkedEncodingError,
     )
 
 

@@ -138,6 +138,7 @@ def limits(table: Table) -> Limits:
     """Read a table of limits."""
     read = Limits(
         timeout=_optional(table, "timeout", seconds),
+        silence=_optional(table, "silence", seconds),
         memory=_optional(table, "memory", size),
         jobs=table.optional("jobs", int),
     )

@@ -61,9 +61,13 @@ class KnownFailure:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """What one build may use. timeout: seconds for each step; memory: bytes."""
+    """What one build may use. timeout: seconds for each step; memory: bytes.
+
+    silence: seconds without a word and without computing, after which a step hangs.
+    """
 
     timeout: float | None = None
+    silence: float | None = None
     memory: int | None = None
     jobs: int | None = None
 

@@ -18,6 +18,7 @@ MOST_BLOCKED = 3  # days; and no longer than what blocks fails
 DAYS = {
     FailureClass.ROOT: None,
     FailureClass.INTERNAL: None,
+    FailureClass.KILLED: None,
     # the index or its files: an hour may mend them, and looking costs one request
     FailureClass.NO_SOURCE: 1,
     FailureClass.BAD_DIGEST: 1,

@@ -188,7 +188,11 @@ def test_online_tries_patches_on_the_oldest_and_the_newest_sdist_of_their_range(
     assert ended.code == 1 and "thing 3.0: the patch fix.patch does not apply [patch]" in ended.stdout
     limited = f"[[versions]]\nrange = '<3'\n[[versions.patches]]\nfile = 'fix.patch'\nstatus = '{LOCAL}'\n"
     path.write_text(limited)
+    index.offer(sdist("thing", {"setup.py": "VALUE = 0\n"}, "0.5"))
     assert cli(*words, env=env).code == 0
+    path.write_text(limited.replace("<3", ">=0.5,<3"))
+    ended = cli(*words, env=env)
+    assert ended.code == 1 and "thing 0.5: the patch fix.patch does not apply" in ended.stdout
     path.write_text(f"{limited}[[versions]]\nrange = '>=9'\nremove = ['*.c']\n")
     ended = cli(*words, env=env)
     assert ended.code == 0 and "upstream has no sdist in the range '>=9' [no-sdist]" in ended.stdout

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
@@ -18,9 +19,11 @@ from wheelbuilder.inputs.recipes import RecipeFile, Recipes
 from wheelbuilder.plan.files import SDISTS, IndexFile, source_version
 from wheelbuilder.plan.upstream import UpstreamIndex
 
+BEGINNINGS = (">=", ">", "==", "===", "~=")
+
 
 def try_patches(file: RecipeFile, index: UpstreamIndex, cache: Path) -> Iterator[Finding]:
-    """Yield what of a recipe does not fit the newest or the oldest sdist in its range: patches, removals.
+    """Yield what of a recipe does not fit the newest sdist in its range, or the oldest: patches, removals.
 
     cache: where fetched sdists are kept. Raises UnreachableError if the index does not answer.
     """
@@ -36,10 +39,16 @@ def try_patches(file: RecipeFile, index: UpstreamIndex, cache: Path) -> Iterator
                 f"{file.path}: upstream has no sdist in the range {str(versions) or '(every version)'!r}"
             )
             yield warning("no-sdist", message, [file.project])
-        chosen |= dict.fromkeys(fitting[:1] + fitting[-1:])
+        oldest = fitting[:1] if _has_beginning(versions) else []
+        chosen |= dict.fromkeys(oldest + fitting[-1:])
     for version in chosen:
         if complaint := _complaint(file, version, sdists[version], cache):
             yield error("patch", f"{file.path}: {file.project} {version}: {complaint}", [file.project])
+
+
+def _has_beginning(versions: SpecifierSet) -> bool:
+    """Whether a range says where it begins; of one that does not, nobody means the first release ever."""
+    return any(it.operator in BEGINNINGS for it in versions)
 
 
 def _sdists(project: NormalizedName, files: Iterable[IndexFile]) -> dict[Version, IndexFile]:

@@ -56,7 +56,7 @@ def index() -> Iterator[FileIndex]:
 
 def imported(store: DirectoryStore, *words: str | Path, upstream: str = "") -> Said:
     asked = ("--upstream", upstream) if upstream else ("--no-upstream",)
-    return command("import", *words, "--store", store.path, *asked)
+    return command("import", *words, "--store", store.path, *asked, "--no-trial")
 
 
 def held(store: DirectoryStore, channel: str = "stable") -> set[str]:
@@ -105,7 +105,7 @@ def test_the_same_checks_without_the_lie_let_a_wheel_pass(store: DirectoryStore,
 
 
 def test_a_store_that_is_not_there_is_made_only_for_a_good_wheel(tmp_path: Path) -> None:
-    words = ("--store", str(tmp_path / "new"), "--channel", "c", "--no-upstream")
+    words = ("--store", str(tmp_path / "new"), "--channel", "c", "--no-upstream", "--no-trial")
     ended = cli("import", str(misnamed("foo-1.0.tar.gz")(tmp_path)), *words)
     assert ended.code == 4 and ended.stderr.count("\n") == 2 and not (tmp_path / "new").exists()
     assert cli("import", str(wheel(tmp_path)), *words).code == 0
@@ -174,7 +174,7 @@ def test_upstream_that_does_not_answer_stops_an_import(store: DirectoryStore, tm
     words = ("import", str(make_wheel(tmp_path)), "--store", str(store.path), "--channel", "stable")
     ended = cli(*words, "--upstream", url)
     assert ended.code == 3 and ended.stderr.startswith("error: ") and snapshot(store.path) == before
-    assert cli(*words, "--no-upstream").code == 0
+    assert cli(*words, "--no-upstream", "--no-trial").code == 0
 
 
 def test_a_list_says_where_to_and_for_whom(store: DirectoryStore, index: FileIndex, tmp_path: Path) -> None:

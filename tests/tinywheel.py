@@ -16,6 +16,7 @@ def make_wheel(
     *,
     build: str = "",
     requires_python: str = "",
+    requires: tuple[str, ...] = (),
     body: str = "",
     metadata: bytes | None = None,
 ) -> Path:
@@ -24,6 +25,7 @@ def make_wheel(
     info = f"{escaped}-{version}.dist-info"
     lines = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"]
     lines += [f"Requires-Python: {requires_python}\n"] if requires_python else []
+    lines += [f"Requires-Dist: {required}\n" for required in requires]
     files = {
         f"{escaped}.py": f"VERSION = {version!r}\n{body}\n".encode(),
         f"{info}/METADATA": "".join(lines).encode() if metadata is None else metadata,

@@ -13,8 +13,10 @@ from wheelbuilder.cli.screen import say
 from wheelbuilder.errors import ConfigurationError, IntegrityError
 from wheelbuilder.inputs.images import Catalogue, default_path
 from wheelbuilder.inputs.lists import RequirementsList, default_upstream, read_list
+from wheelbuilder.inputs.recipes import Recipes
 from wheelbuilder.mirror.care import some
-from wheelbuilder.mirror.imports import Complaint, Terms, check, shadowing, take_over
+from wheelbuilder.mirror.import_trials import Means, hindrance, try_all
+from wheelbuilder.mirror.imports import Checked, Complaint, Terms, check, rehearsed, shadowing, take_over
 from wheelbuilder.mirror.layout import blob_key, check_channel
 from wheelbuilder.mirror.publish import Published
 from wheelbuilder.mirror.read import states_cache
@@ -41,6 +43,7 @@ HINT = "Build it again or repair it (`auditwheel repair`); one bad wheel keeps t
     help="The simple index whose file names must not be shadowed. Default: the list's, or the usual one.",
 )
 @click.option("--no-upstream", is_flag=True, help="Do not ask upstream: for machines that cannot reach it.")
+@click.option("--no-trial", is_flag=True, help="Do not install and import the wheels in a bare root.")
 @dry_run_option
 def command(
     wheels: tuple[Path, ...],
@@ -51,32 +54,61 @@ def command(
     images: Path | None,
     upstream: str | None,
     no_upstream: bool,
+    no_trial: bool,
     dry_run: bool,
 ) -> int:
     """Check wheels that were built elsewhere as ours are checked, and publish them as one commit.
 
     All are checked first: structure, RECORD, METADATA, name, version, tags, native code, what that
-    needs against what the platform tag promises, and that upstream does not serve the same name with other
-    bytes. One that is refused keeps all of them back. They are not installed for a trial.
+    needs against what the platform tag promises, that upstream does not serve the same name with other
+    bytes, and that the wheel installs and imports in a bare root, where there is an engine and a root for
+    one of its targets. One that is refused keeps all of them back.
     """
     catalogue = Catalogue.read(images or default_path())
     listed = read_list(list_path, catalogue) if list_path else None
     where = _channel(channel, listed)
     asked = upstream or (listed.upstream if listed else default_upstream())
-    index = None if no_upstream else UpstreamIndex(asked, cache_home() / "http")
+    index = UpstreamIndex(asked, cache_home() / "http")
+    recipes = listed.recipes if listed else Recipes({})
+    means = Means(catalogue=catalogue, recipes=recipes, index=index, ask=not no_upstream)
     store = open_store(address)
     checked, complaints = check(wheels, _terms(catalogue, listed, target))
-    if not complaints and index:
-        complaints = shadowing(checked, index)
+    good = [it.wheel for it in checked]
+    if not complaints and not no_upstream:
+        complaints = shadowing(good, index)
     _refuse(complaints, len(wheels))
+    words = author(f"imported {some(sorted(wheel.filename for wheel in good))}")
+    rehearsal = rehearsed(store, where, good, words, cache=states_cache())  # before a trial takes its time
+    if not no_trial:
+        _refuse(_try(checked, means), len(wheels))
     if dry_run:
-        _list(checked)
-        say(f"Would publish {counted(len(checked), 'wheel')} in {where} of {store.address}.")
+        _list(good)
+        say(_intention(good, rehearsal, f"{where} of {store.address}"))
         return 0
-    words = f"imported {some(sorted(wheel.filename for wheel in checked))}"
-    done = take_over(store, where, checked, author(words), cache=states_cache())
-    _tell(checked, done, f"{where} of {store.address}")
+    done = take_over(store, where, good, words, cache=states_cache())
+    _tell(good, done, f"{where} of {store.address}")
     return 0
+
+
+def _try(checked: Sequence[Checked], means: Means) -> list[Complaint]:
+    """Try the wheels, say of each where or why not, and return what is wrong with some."""
+    if why := hindrance():
+        say(f"No wheel is tried: {why}", err=True)
+        return []
+    complaints = []
+    for tried in try_all(checked, means):
+        if tried.complaint:
+            complaints.append(tried.complaint)
+        else:
+            say(str(tried), err=True)
+    return complaints
+
+
+def _intention(wheels: Sequence[NewWheel], rehearsal: Published, where: str) -> str:
+    if not rehearsal.changed:
+        return f"Already published in {where}: nothing would change."
+    new = "" if rehearsal.number else ", a new channel"
+    return f"Would publish {counted(len(wheels), 'wheel')} in {where}{new}."
 
 
 def _channel(channel: str | None, listed: RequirementsList | None) -> str:

@@ -1,7 +1,7 @@
 """Take over wheels that were built elsewhere: the same checks as for ours, then the same publication.
 
-What a build has and an import has not is the trial installation; what an import asks in addition is in
-`wheelbuilder.build.foreign`.
+What an import asks in addition is in `wheelbuilder.build.foreign`, the trial installation in
+`wheelbuilder.mirror.import_trials`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from packaging.version import Version
 
 from wheelbuilder.build import foreign, wheelcheck
 from wheelbuilder.build.outcomes import StepFailedError
+from wheelbuilder.build.wheelcheck import WheelFacts
 from wheelbuilder.errors import IntegrityError
 from wheelbuilder.inputs.images import Catalogue
 from wheelbuilder.inputs.pins import Origin, Pin
 from wheelbuilder.inputs.recipes import Recipes
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.mirror.advance import Author
-from wheelbuilder.mirror.publish import Change, Published, publish
+from wheelbuilder.mirror.publish import Change, Published, publish, rehearse
 from wheelbuilder.mirror.store import Store
 from wheelbuilder.mirror.wheels import NewWheel, read_wheel, wheel_name
 from wheelbuilder.plan.files import FileName, IndexFile, accepts
@@ -55,18 +56,34 @@ class Complaint:
         return f"{name}: {self.problem}"
 
 
-def check(paths: Iterable[Path], terms: Terms) -> tuple[tuple[NewWheel, ...], tuple[Complaint, ...]]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checked:
+    """A wheel that is right. targets: those that accept it, of those it may be for; facts: what it holds."""
+
+    wheel: NewWheel
+    path: Path
+    pin: Pin
+    targets: tuple[Target, ...]
+    facts: WheelFacts
+
+
+def check(paths: Iterable[Path], terms: Terms) -> tuple[tuple[Checked, ...], tuple[Complaint, ...]]:
     """Read and check wheels one after the other: those that are right, and what is wrong with the others."""
-    wheels: list[NewWheel] = []
+    wheels: list[Checked] = []
     complaints: list[Complaint] = []
     for path in paths:
         try:
             wheels.append(_checked(path, terms))
         except IntegrityError as error:
-            complaints.append(Complaint(filename=path.name, problem=_problem(error.message, path)))
+            complaints.append(complaint(path, error.message))
         except StepFailedError as error:
-            complaints.append(Complaint(filename=path.name, problem=_problem(error.summary, path)))
+            complaints.append(complaint(path, error.summary))
     return tuple(wheels), tuple(complaints)
+
+
+def complaint(path: Path, message: str) -> Complaint:
+    """Return what is wrong with a wheel; a message that begins with its name need not say it twice."""
+    return Complaint(filename=path.name, problem=_problem(message, path))
 
 
 def shadowing(wheels: Sequence[NewWheel], index: UpstreamIndex) -> tuple[Complaint, ...]:
@@ -83,11 +100,10 @@ def take_over(
     store: Store, channel: str, wheels: Sequence[NewWheel], author: Author, *, cache: Path | None = None
 ) -> Published:
     """Publish checked wheels as one commit; IntegrityError, and nothing published, if one is refused."""
-    changes = [Change(project=wheel_name(wheel.filename).project, wheels=(wheel,)) for wheel in wheels]
     done = publish(
         store,
         channel,
-        changes,
+        _changes(wheels),
         run=author.run,
         now=author.now,
         note=author.note,
@@ -99,29 +115,42 @@ def take_over(
     return done
 
 
-def _checked(path: Path, terms: Terms) -> NewWheel:
+def rehearsed(
+    store: Store, channel: str, wheels: Sequence[NewWheel], author: Author, *, cache: Path | None = None
+) -> Published:
+    """Say what `take_over` would come to, and write nothing; IntegrityError if a wheel would be refused."""
+    return rehearse(store, channel, _changes(wheels), now=author.now, strict=True, cache=cache)
+
+
+def _changes(wheels: Iterable[NewWheel]) -> list[Change]:
+    return [Change(project=wheel_name(wheel.filename).project, wheels=(wheel,)) for wheel in wheels]
+
+
+def _checked(path: Path, terms: Terms) -> Checked:
     if path.is_symlink() or not path.is_file():
         raise IntegrityError("it is not a regular file" if path.exists() else "there is no such file")
     try:
         name, wheel = wheel_name(path.name), read_wheel(path)
         pin = _pin(path, name)
-        target = _target(wheel, terms)
+        fitting = _fitting(wheel, terms)
+        # With the newest libc, which accepts every older tag too.
+        target = max(fitting, key=lambda target: (target.libc, target.libc_version, target.python))
         facts = wheelcheck.check(path, pin, target, terms.catalogue.architecture(target), repaired=True)
         exclude = terms.recipes.for_pin(pin).repair.exclude if terms.recipes else ()
         foreign.check(path, facts, {tag.platform for tag in name.tags}, exclude)
     except (ValueError, RuntimeError) as error:  # of what reads zip archives, METADATA and versions
         raise IntegrityError(f"it cannot be read: {error}") from None
-    return replace(wheel, target=str(terms.chosen) if terms.chosen else None)
+    wheel = replace(wheel, target=str(terms.chosen) if terms.chosen else None)
+    return Checked(wheel=wheel, path=path, pin=pin, targets=fitting, facts=facts)
 
 
-def _target(wheel: NewWheel, terms: Terms) -> Target:
-    """Return the target to check a wheel as: with the newest libc, which accepts every older tag too."""
+def _fitting(wheel: NewWheel, terms: Terms) -> tuple[Target, ...]:
     file = IndexFile(filename=wheel.filename, url="", sha256="", requires_python=wheel.requires_python)
-    fitting = [target for target in terms.targets if accepts(target, file)]
+    fitting = tuple(target for target in terms.targets if accepts(target, file))
     if not fitting:
         asked = f" and Requires-Python {wheel.requires_python!r}" if wheel.requires_python else ""
         raise IntegrityError(f"no target of {terms.whose} accepts its tags{asked}")
-    return max(fitting, key=lambda target: (target.libc, target.libc_version, target.python))
+    return fitting
 
 
 def _pin(path: Path, name: FileName) -> Pin:

@@ -19,7 +19,7 @@ from wheelbuilder.mirror.layout import BLOB_TYPE, IMMUTABLE, SHA256, blob_keys, 
 from wheelbuilder.mirror.marks import rescue
 from wheelbuilder.mirror.memo import Memo
 from wheelbuilder.mirror.merge import Edit, Merged, Refused, merge
-from wheelbuilder.mirror.read import parse_state, state_bytes
+from wheelbuilder.mirror.read import parse_state, read_head, state_bytes
 from wheelbuilder.mirror.states import MirrorFile, ProjectState, timestamp
 from wheelbuilder.mirror.store import Store, each
 from wheelbuilder.mirror.wheels import NewWheel, file_digest, wheel_name
@@ -66,11 +66,27 @@ def publish(
     IntegrityError, and nothing is published. cache: a folder that keeps states between runs.
     """
     by_project = _by_project(changes)
-    edit = _strict_edit if strict else _edit
-    edits = {name: partial(edit, change, timestamp(now)) for name, change in by_project.items()}
+    edits = _edits(by_project, now, strict=strict)
     supply = _Supply(store, {wheel.sha256: wheel for change in changes for wheel in change.wheels})
     memo = None if strict else _memo(store, check_channel(channel), by_project, cache)
     return amend(store, channel, edits, run=run, now=now, note=note, supply=supply, memo=memo, cache=cache)
+
+
+def rehearse(
+    store: Store,
+    channel: str,
+    changes: Sequence[Change],
+    *,
+    now: datetime,
+    strict: bool = False,
+    cache: Path | None = None,
+) -> Published:
+    """Say what `publish` would come to on the channel as it is now, and write nothing; errors as there."""
+    commit = read_head(store, check_channel(channel)).commit
+    edits = _edits(_by_project(changes), now, strict=strict)
+    changing = _Amendment(store=store, edits=edits, supply=None, memo=None, cache=cache)
+    changing.draft(commit)
+    return changing.published(Head(commit=commit))
 
 
 def remember(
@@ -172,6 +188,13 @@ def _by_project(changes: Sequence[Change]) -> dict[NormalizedName, Change]:
     for change in changes:
         joined[change.project] = _joined(joined.get(change.project), change)
     return joined
+
+
+def _edits(
+    changes: Mapping[NormalizedName, Change], now: datetime, *, strict: bool
+) -> dict[NormalizedName, Edit]:
+    edit = _strict_edit if strict else _edit
+    return {name: partial(edit, change, timestamp(now)) for name, change in changes.items()}
 
 
 def _memo(

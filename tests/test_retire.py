@@ -303,7 +303,11 @@ class TestCommand:
 
     def test_a_channel_that_is_not_there(self, place: Workplace, tmp_path: Path) -> None:
         said = command("retire", place.list_path, "--store", tmp_path / "nowhere")
-        assert said.code == 2 and "no channel 'test'" in said.error and not (tmp_path / "nowhere").exists()
+        assert said.code == 2 and "does not exist" in said.error and not (tmp_path / "nowhere").exists()
+        (tmp_path / "empty").mkdir()
+        said = command("retire", place.list_path, "--store", tmp_path / "empty")
+        assert said.code == 2 and "no channel 'test'" in said.error
+        assert list((tmp_path / "empty").iterdir()) == []
 
     def test_a_file_that_another_writer_removed_stays_removed(self, place: Workplace) -> None:
         finding = Finding(project=FOO, file=ours(), verdict=Verdict.RETIRE)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -46,13 +47,66 @@ def test_the_bytes_do_not_depend_on_order() -> None:
 
 @pytest.mark.parametrize("text", ["", "naïve", "\ud800", "\x00", '"', "\u2028", "a\nb", "</script>"])
 def test_any_string_of_upstreams_can_be_kept(text: str) -> None:
-    file = IndexFile(filename=text, url=text, sha256=text, requires_python=text, yanked=text)
+    file = replace(THEIRS, requires_python=text, yanked=text, upload_time=text, metadata_sha256=text)
     state = ProjectState(name=NAME, upstream=(file,))
     assert ProjectState.from_bytes(state.to_bytes(), "x") == state
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)//https://",
+        "JavaScript:alert(1)",
+        "data:text/html,x",
+        "file:///etc/passwd",
+        "ftp://up.example.org/foo",
+        "//up.example.org/foo",
+        "../../files/foo",
+        "https:foo",
+        "https://",
+        "https://up.example.org/a b",
+        'https://up.example.org/"onclick="x',
+        "https://up.example.org/\x1b[31m",
+        "\nhttps://up.example.org/foo",
+        "",
+    ],
+)
+def test_only_web_addresses_of_upstream_reach_a_page(url: str) -> None:
+    data = ProjectState(name=NAME, upstream=(replace(THEIRS, url=url),)).to_bytes()
+    with pytest.raises(IntegrityError, match=r"^states/x\.json: 'foo_bar.*': upstream's URL is not"):
+        ProjectState.from_bytes(data, "states/x.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("filename", "../../foo-1.0-py3-none-any.whl"),
+        ("filename", 'foo"onclick-1.0-py3-none-any.whl'),
+        ("filename", "foo-1.0-py3-none-any.whl\n"),
+        ("filename", "\x1b[31m.whl"),
+        ("filename", "index.html"),
+        ("sha256", "../" * 21 + "x"),
+        ("sha256", "A" * 64),
+        ("build_key", "../../etc"),
+        ("build_key", ""),
+    ],
+)
+def test_what_cannot_be_a_key_is_refused(name: str, value: str) -> None:
+    data = ProjectState(name=NAME, files=(replace(FILE, **{name: value}),)).to_bytes()  # type: ignore[arg-type]
+    with pytest.raises(IntegrityError, match=r"^states/x\.json: ") as caught:
+        ProjectState.from_bytes(data, "states/x.json")
+    assert caught.value.message.isprintable()
+
+
+@pytest.mark.parametrize(("name", "value"), [("filename", "a/b"), ("filename", ""), ("sha256", "x")])
+def test_what_cannot_be_a_file_of_upstreams_is_refused(name: str, value: str) -> None:
+    data = ProjectState(name=NAME, upstream=(replace(THEIRS, **{name: value}),)).to_bytes()  # type: ignore[arg-type]
+    with pytest.raises(IntegrityError, match=r"^states/x\.json: "):
+        ProjectState.from_bytes(data, "states/x.json")
+
+
 def test_an_empty_yank_reason_is_not_no_yank() -> None:
-    state = ProjectState(name=NAME, upstream=(IndexFile(filename="f", url="u", sha256="s", yanked=""),))
+    state = ProjectState(name=NAME, upstream=(replace(THEIRS, yanked=""),))
     assert ProjectState.from_bytes(state.to_bytes(), "x").upstream[0].yanked == ""
 
 

@@ -17,13 +17,12 @@ from wheelbuilder.mirror.advance import Author
 from wheelbuilder.mirror.channels import Reference, resolve
 from wheelbuilder.mirror.commits import Commit
 from wheelbuilder.mirror.documents import NORMALIZED
-from wheelbuilder.mirror.layout import check_channel
+from wheelbuilder.mirror.layout import WHEEL_NAME, check_channel
 from wheelbuilder.mirror.merge import Edit, Merged
 from wheelbuilder.mirror.publish import Published, amend
 from wheelbuilder.mirror.read import read_states
 from wheelbuilder.mirror.states import MirrorFile, ProjectState, versions
 from wheelbuilder.mirror.store import Store
-from wheelbuilder.mirror.wheels import WHEEL_NAME
 from wheelbuilder.plan.files import parse_filename
 
 PIN = re.compile(r"(?P<name>[^=\s]+)={2,3}(?P<version>[^=\s]+)")

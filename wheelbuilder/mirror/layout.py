@@ -14,6 +14,8 @@ from wheelbuilder.errors import ConfigurationError
 DEFAULT_CHANNEL = "stable"
 CHANNEL = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}", re.ASCII)
 SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+# A wheel's name becomes a key, a path and a link: only what the wheel specification allows in one.
+WHEEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*\.whl", re.ASCII)
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
 HTML_TYPE = "text/html"  # exactly: pip before 22.2 takes nothing else
 BLOB_TYPE = "application/octet-stream"

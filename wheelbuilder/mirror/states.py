@@ -20,10 +20,11 @@ from packaging.version import InvalidVersion, Version
 from wheelbuilder.errors import ConfigurationError, IntegrityError
 from wheelbuilder.inputs.tables import Table
 from wheelbuilder.mirror.documents import REPAIR, canonical, project_name, table
-from wheelbuilder.mirror.layout import blob_key
-from wheelbuilder.plan.files import IndexFile, parse_filename
+from wheelbuilder.mirror.layout import SHA256, WHEEL_NAME, blob_key
+from wheelbuilder.plan.files import IndexFile, parse_filename, unservable
 
 _FILENAME = attrgetter("filename")
+BUILD_KEY = re.compile(r"[A-Za-z0-9]{1,100}", re.ASCII)
 # Names that are sound beyond doubt: name, version, build tag, and tags that are identifiers.
 _PLAIN_WHEEL = re.compile(
     r"(?:[A-Za-z0-9.]|_(?!_))+-([^-]+)(?:-[0-9][^-]*)?-[a-z]\w*(?:\.[a-z]\w*)*-\w+(?:\.\w+)*-\w+(?:\.\w+)*\.whl",
@@ -104,6 +105,19 @@ class ProjectState:
         """Say whether pages list, as it was, all that they listed of an older state."""
         return {*older.served} <= {*self.served} and {*older.upstream} <= {*self.upstream}
 
+    def checked(self, where: str) -> ProjectState:
+        """Return it; IntegrityError where a file's name, digest or address may not stand in a key or a page.
+
+        What is published was checked before, so only a state that somebody else has written is refused.
+        """
+        for file in self.files:
+            if reason := _unfit(file):
+                raise IntegrityError(f"{where}: {file.filename!r}: {reason}.", REPAIR)
+        for theirs in self.upstream:
+            if reason := unservable(theirs):
+                raise IntegrityError(f"{where}: {theirs.filename!r}: {reason}.", REPAIR)
+        return self
+
     def to_bytes(self) -> bytes:
         """Return the one JSON form of this state: its digest is its name in the store."""
         return canonical(
@@ -123,7 +137,7 @@ class ProjectState:
                 name=project_name(values.get("name", str), where),
                 files=_OURS.read(values, "files"),
                 upstream=_THEIRS.read(values, "upstream"),
-            )
+            ).checked(where)
         except ConfigurationError as error:
             raise IntegrityError(str(error), REPAIR) from None
 
@@ -153,6 +167,17 @@ def _parsed_version(text: str) -> Version | None:
         return Version(text)
     except InvalidVersion:
         return None
+
+
+def _unfit(file: MirrorFile) -> str | None:
+    """Say why a file of ours cannot be a key, or None."""
+    if not WHEEL_NAME.fullmatch(file.filename):
+        return "it is not the name of a wheel"
+    if not SHA256.fullmatch(file.sha256):
+        return f"{file.sha256!r} is not a SHA-256 digest"
+    if file.build_key is not None and not BUILD_KEY.fullmatch(file.build_key):
+        return f"{file.build_key!r} is not the key of a build"
+    return None
 
 
 class _Form(Generic[File]):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import email.parser
 import hashlib
-import re
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -14,11 +13,10 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from wheelbuilder.errors import IntegrityError
+from wheelbuilder.mirror.layout import WHEEL_NAME
 from wheelbuilder.plan.files import FileName, parse_filename
 
 MOST_METADATA = 16 << 20  # bytes; the largest real ones have a few hundred kilobytes
-# A wheel's name becomes a key, a path and a link: only what the wheel specification allows in one.
-WHEEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*\.whl", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -110,7 +110,7 @@ class TestBucket:
     def test_a_bucket_at_another_endpoint(self, s3_bucket: FreshBucket) -> None:
         with proxied(s3_bucket.endpoint, lambda _: Fault.MOVED) as proxy:
             for error in every_way(s3_bucket.store(endpoint=proxy.endpoint, patience=QUICK)):
-                assert isinstance(error, ConfigurationError)
+                assert isinstance(error, UnreachableError)
                 assert "another region" in error.message and "AWS_DEFAULT_REGION" in error.hint
 
 
@@ -118,7 +118,7 @@ class TestCredentials:
     @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
     def test_wrong_ones(self, swift: FreshBucket, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, "wrong")
-        with pytest.raises(ConfigurationError, match="not accepted") as caught:
+        with pytest.raises(UnreachableError, match="not accepted") as caught:
             put(S3Store(swift.address, patience=QUICK))
         assert name in caught.value.hint
 
@@ -126,17 +126,17 @@ class TestCredentials:
         monkeypatch.delenv("AWS_ACCESS_KEY_ID")
         monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
         for error in every_way(S3Store(s3_bucket.address, patience=QUICK)):
-            assert isinstance(error, ConfigurationError)
+            assert isinstance(error, UnreachableError)
             assert "no usable credentials" in error.message and "AWS_PROFILE" in error.hint
 
     def test_half(self, s3_bucket: FreshBucket, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-        with pytest.raises(ConfigurationError, match="no usable credentials"):
+        with pytest.raises(UnreachableError, match="no usable credentials"):
             S3Store(s3_bucket.address).get("k")
 
     def test_an_unknown_profile(self, s3_bucket: FreshBucket, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_PROFILE", "nobody")
-        with pytest.raises(ConfigurationError, match=r"cannot be opened: .*nobody"):
+        with pytest.raises(UnreachableError, match=r"cannot be opened: .*nobody"):
             open_store(s3_bucket.address)
 
 
@@ -149,7 +149,7 @@ class TestEndpoint:
 
     def test_no_address(self, s3_bucket: FreshBucket, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_ENDPOINT_URL", "nonsense")
-        with pytest.raises(ConfigurationError, match=r"cannot be opened: .*nonsense"):
+        with pytest.raises(UnreachableError, match=r"cannot be opened: .*nonsense"):
             open_store(s3_bucket.address)
 
     def test_a_web_server(self, s3_bucket: FreshBucket, web: str) -> None:

@@ -8,16 +8,18 @@ from pathlib import Path
 import click
 
 from wheelbuilder.cli.coverage import proof
-from wheelbuilder.cli.options import author, store_option
+from wheelbuilder.cli.options import author, counted, store_option
 from wheelbuilder.cli.planning import Chosen
 from wheelbuilder.cli.proofs import print_proof
 from wheelbuilder.cli.screen import say
 from wheelbuilder.errors import IntegrityError
+from wheelbuilder.inputs.pins import Quarantined
 from wheelbuilder.mirror.audit import Severity, audit
 from wheelbuilder.mirror.channels import Reference, promote, resolve
 from wheelbuilder.mirror.layout import check_channel
 from wheelbuilder.mirror.store import Store
 from wheelbuilder.mirror.stores import open_existing
+from wheelbuilder.plan.coverage import Coverage
 
 
 @click.command(name="promote")
@@ -59,11 +61,23 @@ def _require_coverage(address: str, reference: Reference, path: Path) -> None:
     chosen = Chosen(list_path=path, targets=(), pins=(), strict=False, images=None, upstream=None)
     covered, unread = proof(chosen, address, reference)
     print_proof(covered, err=True)
-    if unread or not all(it.complete for it in covered):
+    if lacks := _lacks(covered, unread):
         raise IntegrityError(
-            f"{reference} does not cover {path}: a consumer would still compile.",
+            f"{reference} does not cover {path}: {', '.join(lacks)}.",
             f"Run 'wheelbuilder coverage {path} --store {address} --channel {reference}' for details.",
         )
+
+
+def _lacks(covered: Sequence[Coverage], unread: Sequence[Quarantined]) -> list[str]:
+    """Say what keeps a proof from being complete; each pin counts once, on however many targets."""
+    compiled = {str(gap.pin) for it in covered for gap in it.compiled}
+    missing = {str(gap.pin) for it in covered for gap in it.missing}
+    found = (
+        (len(compiled), f"a consumer would still compile {counted(len(compiled), 'pin')}"),
+        (len(missing), f"{counted(len(missing), 'pin')} cannot be had at all"),
+        (len(unread), f"{counted(len(unread), 'line')} cannot be read"),
+    )
+    return [words for number, words in found if number]
 
 
 def _require_audit(store: Store) -> None:

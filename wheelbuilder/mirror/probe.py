@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from wheelbuilder.build.cache import cache_home
+from wheelbuilder.errors import WheelbuilderError
 from wheelbuilder.mirror.s3_client import INDEX
 from wheelbuilder.mirror.s3_errors import status_of
 from wheelbuilder.mirror.s3_objects import Bucket, Condition
@@ -129,8 +130,11 @@ def _scratch(bucket: Bucket) -> Iterator[tuple[str, str, str]]:
     keys = (f"{folder}/key", f"{folder}/missing", f"{folder}/page/{INDEX}")
     try:
         yield keys
-    finally:
-        bucket.delete(keys)
+    except WheelbuilderError:
+        with suppress(WheelbuilderError):  # what cannot be written cannot be deleted: the first word counts
+            bucket.delete(keys)
+        raise
+    bucket.delete(keys)
 
 
 def _kept_at(bucket: Bucket) -> Path:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
@@ -20,7 +21,7 @@ from botocore import exceptions as aws
 from botocore.config import Config
 
 from wheelbuilder import __version__
-from wheelbuilder.errors import ConfigurationError
+from wheelbuilder.errors import ConfigurationError, UnreachableError
 from wheelbuilder.mirror import s3_errors
 
 R = TypeVar("R")
@@ -29,6 +30,9 @@ INDEX = "index.html"
 BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", re.ASCII)
 ODD = re.compile(r"[\x00-\x1f\\#]")
 SECONDS = re.compile(r"\d{1,8}", re.ASCII)
+PASSING = (500, 502, 503, 504)  # statuses that a gateway in trouble explains with a web page
+CERTIFICATES = ("AWS_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")  # the first that is set counts
+REDIRECTS = (301, 302, 303, 307, 308)
 CONNECT_ATTEMPTS = 4  # where nobody listens, somebody waits for the message
 PAGE_ATTEMPTS = 2  # where a web server answers, too
 RANDOM = secrets.SystemRandom()
@@ -202,14 +206,26 @@ def _connect(place: Place, patience: Patience, like: Requests | None) -> tuple[A
     try:
         with _making:
             session = like._session if like else boto3.session.Session()
-            return session, _client(session, patience, like.endpoint if like else None)
+            client = _client(session, patience, like.endpoint if like else None)
     except s3_errors.NO_CREDENTIALS as error:
         raise s3_errors.no_credentials(place.address, error) from None
     except (aws.BotoCoreError, ValueError) as error:  # a profile, an endpoint or a region that cannot be
-        raise ConfigurationError(
+        raise UnreachableError(
             f"The store {place.address} cannot be opened: {' '.join(str(error).split()).rstrip('.')}.",
             "Check AWS_PROFILE, AWS_ENDPOINT_URL, AWS_DEFAULT_REGION and the AWS configuration file.",
         ) from None
+    _require_certificates(client.meta.endpoint_url, place)
+    return session, client
+
+
+def _require_certificates(endpoint: str, place: Place) -> None:
+    """Raise UnreachableError where a variable names certificates that are not there."""
+    named = next((name for name in CERTIFICATES if os.environ.get(name)), None)
+    if endpoint.startswith("https:") and named and not Path(os.environ[named]).exists():
+        raise UnreachableError(
+            f"The certificates for {place.address} are not there: {named} names {os.environ[named]}.",
+            f"Set {named} to a file with the certificates of those who vouch for the server, or unset it.",
+        )
 
 
 def _client(session: Any, patience: Patience, endpoint: str | None) -> Any:
@@ -222,6 +238,7 @@ def _client(session: Any, patience: Patience, endpoint: str | None) -> Any:
         client = session.client("s3", **(options | {"region_name": "us-east-1"}))
     client.meta.events.register("before-call.s3.DeleteObjects", _add_md5)
     client.meta.events.register("before-parse.s3.DeleteObjects", _check_deleted)
+    client.meta.events.register("before-parse.s3", _check_speech)
     return client
 
 
@@ -246,6 +263,23 @@ def _add_md5(params: dict[str, Any], **_: Any) -> None:
     """Give a request the header that older servers want of it, where botocore sends a newer one."""
     digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
     params["headers"]["Content-MD5"] = base64.b64encode(digest).decode()
+
+
+def _check_speech(response_dict: dict[str, Any], **_: Any) -> None:
+    """Refuse what no S3 server says: a web page, or "elsewhere" without the region.
+
+    botocore asks for that region again and again, until its recursion is too deep.
+    """
+    status, headers = response_dict["status_code"], response_dict["headers"]
+    # OpenStack calls its answers html, too; what stands before a server gives them no such number.
+    s3 = headers.get("etag") or headers.get("x-amz-request-id")
+    page = "text/html" in headers.get("content-type", "") and not s3
+    if (page and status not in PASSING) or (status in REDIRECTS and not headers.get("x-amz-bucket-region")):
+        if not isinstance(response_dict["body"], bytes):
+            response_dict["body"].close()
+        if page:
+            raise s3_errors.WebPageError("it answers with web pages")
+        raise s3_errors.ElsewhereError(f"{status}: {headers.get('location') or 'it does not say where'}")
 
 
 def _check_deleted(response_dict: dict[str, Any], **_: Any) -> None:

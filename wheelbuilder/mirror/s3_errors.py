@@ -42,6 +42,14 @@ class StrangeError(GarbledError):
     """An answer without what every S3 server says."""
 
 
+class WebPageError(StrangeError):
+    """An answer that is a web page: whoever sent it is not an S3 server."""
+
+
+class ElsewhereError(GarbledError):
+    """An answer that sends us elsewhere in words that S3 servers do not use."""
+
+
 # Everything that the transport raises; what else botocore raises is about credentials and settings.
 TRANSPORT = (aws.HTTPClientError, aws.IncompleteReadError, ResponseParserError, HTTPError, GarbledError)
 
@@ -59,7 +67,7 @@ def code_of(error: aws.ClientError) -> str:
 def heals(error: Exception) -> bool:
     """Say whether another attempt may see another answer."""
     if not isinstance(error, aws.ClientError):
-        return "CERTIFICATE_VERIFY_FAILED" not in str(error)
+        return not (is_untrusted(error) or isinstance(error, ElsewhereError))
     status, code = status_of(error), code_of(error)
     if code in FULL or status in (HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.INSUFFICIENT_STORAGE):
         return False
@@ -80,13 +88,15 @@ def doubtful(error: Exception) -> bool:
     return not nobody_answered(error)
 
 
+def is_untrusted(error: Exception) -> bool:
+    """Say whether nobody here vouches for the server's certificate."""
+    return "CERTIFICATE_VERIFY_FAILED" in str(error)
+
+
 def is_web_page(error: Exception) -> bool:
     """Say whether the answer was a web page: whoever sent it is not an S3 server."""
-    if isinstance(error, aws.ClientError):
-        headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-        passing = status_of(error) >= 500 and status_of(error) != HTTPStatus.NOT_IMPLEMENTED
-        return "text/html" in headers.get("content-type", "") and not passing
-    return isinstance(error, ResponseParserError) and "<html" in str(error).lower()
+    unparsable = isinstance(error, ResponseParserError) and "<html" in str(error).lower()
+    return unparsable or isinstance(error, WebPageError)
 
 
 def explain(error: Exception, address: str, endpoint: str, deed: str) -> WheelbuilderError:
@@ -99,8 +109,15 @@ def explain(error: Exception, address: str, endpoint: str, deed: str) -> Wheelbu
         return no_credentials(address, error)
     if isinstance(error, ResponseParserError):
         return not_s3(address, endpoint, "its answers cannot be parsed")
+    if isinstance(error, ElsewhereError):
+        return _elsewhere(address, str(error))
     if isinstance(error, StrangeError):
         return not_s3(address, endpoint, str(error))
+    if is_untrusted(error):
+        return UnreachableError(
+            f"The certificate of {endpoint} for the store {address} is not trusted here: {_words(error)}.",
+            "Set AWS_CA_BUNDLE to the file with the certificates of those who vouch for it.",
+        )
     what = "cannot be reached" if nobody_answered(error) else "does not answer as it should"
     return UnreachableError(
         f"The store {address} {what} at {endpoint}, {deed}: {_words(error)}.",
@@ -108,9 +125,9 @@ def explain(error: Exception, address: str, endpoint: str, deed: str) -> Wheelbu
     )
 
 
-def no_credentials(address: str, error: Exception) -> ConfigurationError:
+def no_credentials(address: str, error: Exception) -> UnreachableError:
     """Return the error for credentials that are not there, not whole, or cannot be fetched."""
-    return ConfigurationError(
+    return UnreachableError(
         f"There are no usable credentials for the store {address}: {_words(error)}.",
         "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE.",
     )
@@ -132,12 +149,14 @@ def _refused(error: aws.ClientError, address: str, endpoint: str, deed: str) -> 
             "Create it, or check the name and AWS_ENDPOINT_URL.",
         )
     if code in ELSEWHERE:
-        return ConfigurationError(
-            f"The bucket of the store {address} is in another region or endpoint ({_said(error)}).",
-            f"Set AWS_DEFAULT_REGION{_region(error)}, or AWS_ENDPOINT_URL to the bucket's own endpoint.",
+        return _elsewhere(address, _said(error), _region(error))
+    if code == "RequestTimeTooSkewed":
+        return UnreachableError(
+            f"The clock here and that of the store {address} differ too much ({_said(error)}).",
+            "Set the clock of this machine, then run again.",
         )
     if code in UNKNOWN_KEY:
-        return ConfigurationError(
+        return UnreachableError(
             f"The credentials for the store {address} are not accepted at {endpoint} ({_said(error)}).",
             "Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or the profile.",
         )
@@ -153,6 +172,13 @@ def _refused(error: aws.ClientError, address: str, endpoint: str, deed: str) -> 
         )
     return UnreachableError(
         f"The store {address} refused {deed}: {_said(error)}.", "See the server's log, then run again."
+    )
+
+
+def _elsewhere(address: str, said: str, region: str = "") -> UnreachableError:
+    return UnreachableError(
+        f"The bucket of the store {address} is in another region or endpoint ({said}).",
+        f"Set AWS_DEFAULT_REGION{region}, or AWS_ENDPOINT_URL to the bucket's own endpoint.",
     )
 
 

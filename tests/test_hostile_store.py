@@ -11,9 +11,10 @@ from commands import command
 from mirrors import NOW, snapshot, upstream_file, wheel_change
 from packaging.utils import NormalizedName, canonicalize_name
 
-from wheelbuilder.mirror.commits import Commit, History, head_bytes
+from wheelbuilder.mirror.commits import Commit, History
 from wheelbuilder.mirror.directory import DirectoryStore
 from wheelbuilder.mirror.documents import digest
+from wheelbuilder.mirror.heads import Head
 from wheelbuilder.mirror.layout import commit_key, head_key, state_key
 from wheelbuilder.mirror.publish import publish
 from wheelbuilder.mirror.read import read_head, read_states
@@ -54,7 +55,10 @@ def rewritten(store: DirectoryStore, spoil: Spoil) -> None:
 
 def install(store: DirectoryStore, commit: Commit, states: dict[str, bytes]) -> None:
     history = History(commit=commit, step=None, states=states)
-    written = {head_key("stable"): head_bytes(commit), commit_key("stable", 1): history.to_bytes()}
+    written = {
+        head_key("stable"): Head(commit=commit).to_bytes(),
+        commit_key("stable", 1): history.to_bytes(),
+    }
     for key, data in (written | {state_key(name): data for name, data in states.items()}).items():
         store.put(key, data, content_type="", cache_control="")
 

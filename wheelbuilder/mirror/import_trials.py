@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wheelbuilder.build import engine_probe, prerequisites, trial, workplace
+from wheelbuilder.build.bounds import Bounds
 from wheelbuilder.build.outcomes import StepFailedError
 from wheelbuilder.build.requirements import NoWheelError, applicable
 from wheelbuilder.build.site import Site
@@ -120,8 +121,11 @@ def _run(checked: Checked, target: Target, root: Root, recipe: Recipe, site: Sit
             engine=site.engine,
             image=root.tag,
             python=site.catalogue.interpreter(target).path,
-            timeout=recipe.limits.timeout or TIME_LIMIT,
-            memory=recipe.limits.memory or MEMORY,
+            bounds=Bounds(
+                timeout=recipe.limits.timeout or TIME_LIMIT,
+                silence=TIME_LIMIT,
+                memory=recipe.limits.memory or MEMORY,
+            ),
         ),
         folder=folder / "candidates",
         log=folder / "log",

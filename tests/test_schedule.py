@@ -13,8 +13,18 @@ from builds import FOREIGN, HOST, build, built, failed, needs, pure
 from wheelbuilder.build import tasks
 from wheelbuilder.build.admission import Room
 from wheelbuilder.build.graph import End
-from wheelbuilder.build.outcomes import Built, Covered, Failed, FailureClass, Needs, Outcome, Unfinished
-from wheelbuilder.build.schedule import NOT_STARTED, WAS_ENDED, Crew, Deadline, Work, outcomes
+from wheelbuilder.build.outcomes import (
+    NOT_STARTED,
+    WAS_ENDED,
+    Built,
+    Covered,
+    Failed,
+    FailureClass,
+    Needs,
+    Outcome,
+    Unfinished,
+)
+from wheelbuilder.build.schedule import Crew, Deadline, Work, outcomes
 from wheelbuilder.build.tasks import Task
 from wheelbuilder.errors import InterruptedRunError
 from wheelbuilder.plan.decisions import Build

@@ -11,6 +11,9 @@ from wheelbuilder.inputs.targets import Target
 from wheelbuilder.plan.decisions import Build
 from wheelbuilder.shown import without_secrets
 
+NOT_STARTED = "not started: deadline"  # why a build is left to the next run
+WAS_ENDED = "ended: deadline"
+
 
 class Step(StrEnum):
     """The steps of a build, in order."""

@@ -11,7 +11,15 @@ from typing import Any
 
 from wheelbuilder.build.admission import Candidate, Claim, Room, admitted, expected_memory, memory_limit
 from wheelbuilder.build.graph import End, Graph
-from wheelbuilder.build.outcomes import Built, Failed, Needs, Outcome, Unfinished
+from wheelbuilder.build.outcomes import (
+    NOT_STARTED,
+    WAS_ENDED,
+    Built,
+    Failed,
+    Needs,
+    Outcome,
+    Unfinished,
+)
 from wheelbuilder.build.surveys import Surveys
 from wheelbuilder.build.tasks import Attempt, Given, Task, next_attempt
 from wheelbuilder.errors import InterruptedRunError
@@ -21,8 +29,6 @@ from wheelbuilder.plan.experience import Cost
 LOOK_AHEAD = 64  # builds among which one is searched that fits
 FIRST = Attempt()
 ENDING = 20.0  # seconds that builds which were told to end get for it
-NOT_STARTED = "not started: deadline"
-WAS_ENDED = "ended: deadline"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

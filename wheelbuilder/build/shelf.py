@@ -13,12 +13,14 @@ import secrets
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wheelbuilder.build import untrusted
 from wheelbuilder.build.outcomes import Built, BuiltWheel, Step, StepResult
-from wheelbuilder.build.site import Site
 from wheelbuilder.plan.decisions import Build
+
+if TYPE_CHECKING:
+    from wheelbuilder.build.site import Site
 
 OUTCOME = "outcome.json"
 LOGS = "logs"

@@ -11,18 +11,16 @@ from pathlib import Path
 
 from packaging.utils import NormalizedName
 
-from wheelbuilder.build import engine_probe, shelf, untrusted
+from wheelbuilder.build import engine_probe, scratch, untrusted
 from wheelbuilder.build.cache import cache_home
 from wheelbuilder.build.engine import Engine
-from wheelbuilder.build.owners import is_alive, our_mark
+from wheelbuilder.build.owners import our_mark
 from wheelbuilder.build.site import Site
 from wheelbuilder.inputs.images import Catalogue
 from wheelbuilder.inputs.recipes import Recipes
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.plan.decisions import Build
 from wheelbuilder.plan.upstream import UpstreamIndex
-
-UMASK = 0o022
 
 
 @contextmanager
@@ -67,28 +65,12 @@ def ended(engine: Engine) -> Iterator[None]:
 
 
 @contextmanager
-def fixed_umask() -> Iterator[None]:
-    """Let modes in wheels, environments and stores be the same everywhere, and readable for others."""
-    before = os.umask(UMASK)
-    try:
-        yield
-    finally:
-        os.umask(before)
-
-
-def sweep() -> None:
-    """Remove the folders of drivers that were killed, and what nobody has used for long."""
-    shelf.sweep(cache_home())
-    untrusted.remove(*(folder for folder in _folders().glob("*") if not is_alive(folder.name)))
-
-
-@contextmanager
 def _scratch() -> Iterator[Path]:
     """Make this process's folder, into which no other user sees: what builds write belongs to uid 1000.
 
     Temporary folders lie there too while it is open, since some are mounted into containers.
     """
-    own = _folders() / our_mark()
+    own = scratch.folders() / our_mark()
     own.mkdir(mode=0o700, parents=True, exist_ok=True)
     before, tempfile.tempdir = tempfile.tempdir, str(own)
     try:
@@ -96,10 +78,6 @@ def _scratch() -> Iterator[Path]:
     finally:
         tempfile.tempdir = before
         untrusted.remove(own)
-
-
-def _folders() -> Path:
-    return cache_home() / "scratch"
 
 
 def _by_project(builds: Iterable[Build]) -> dict[tuple[NormalizedName, Target], tuple[Build, ...]]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
-
-from rich.live import Live
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from wheelbuilder.build.graph import End
 from wheelbuilder.build.outcomes import Built, Covered, Failed, Needs, Step, Unfinished
-from wheelbuilder.cli.console import Screen
+from wheelbuilder.cli.screen import say
 from wheelbuilder.plan.decisions import Build
 from wheelbuilder.shown import visible
+
+if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.table import Table
 
 REFRESH = 4  # a second
 
@@ -24,20 +27,12 @@ class Progress:
 
     def __init__(self, builds: Sequence[Build]) -> None:
         total = len(builds)
-        self._console = Screen(stderr=True)
         self._running: dict[str, tuple[Build, Step, float]] = {}  # by build key; since when
         self._known = {build.key for build in builds}  # those that others need are found on the way
         self._done, self._started = 0, time.monotonic()
         self._lock = threading.Lock()
         # A run without builds has nothing to show, and a live display starts a thread.
-        live = self._console.is_terminal and total > 0
-        self._live = (
-            Live(
-                get_renderable=self._table, console=self._console, refresh_per_second=REFRESH, transient=True
-            )
-            if live
-            else None
-        )
+        self._live = _live(self._table) if total > 0 and sys.stderr.isatty() else None
 
     def __enter__(self) -> Progress:
         if self._live:
@@ -79,9 +74,15 @@ class Progress:
 
     def _say(self, line: str) -> None:
         elapsed = time.monotonic() - self._started
-        self._console.print(f"[{elapsed // 60:3.0f}:{elapsed % 60:02.0f}] {visible(line)}", soft_wrap=True)
+        told = f"[{elapsed // 60:3.0f}:{elapsed % 60:02.0f}] {line}"
+        if self._live:
+            self._live.console.print(visible(told), soft_wrap=True)
+        else:
+            say(told, err=True)
 
     def _table(self) -> Table:
+        from rich.table import Table
+
         table = Table(title=f"{self._done} of {len(self._known)} builds done", title_justify="left", box=None)
         for column in ("pin", "target", "step", "elapsed"):
             table.add_column(column, justify="right" if column == "elapsed" else "left")
@@ -89,6 +90,16 @@ class Progress:
             for build, step, since in self._running.values():
                 table.add_row(str(build.pin), str(build.target), step, f"{time.monotonic() - since:.0f} s")
         return table
+
+
+def _live(table: Callable[[], Table]) -> Live:
+    # Imported where it is needed: a job that nobody watches does without.
+    from rich.live import Live
+
+    from wheelbuilder.cli.console import Screen
+
+    console = Screen(stderr=True)
+    return Live(get_renderable=table, console=console, refresh_per_second=REFRESH, transient=True)
 
 
 def _words(end: End) -> str:

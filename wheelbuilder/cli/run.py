@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from wheelbuilder.build.schedule import WAS_ENDED
+from wheelbuilder.build.outcomes import WAS_ENDED
 from wheelbuilder.cli.options import Duration, counted
 from wheelbuilder.cli.planning import (
     Chosen,
@@ -26,7 +26,8 @@ from wheelbuilder.cli.screen import say, say_json
 from wheelbuilder.errors import DeadlineError, IntegrityError
 from wheelbuilder.mirror.read import contents, states_cache
 from wheelbuilder.mirror.stores import open_store
-from wheelbuilder.pipeline import Request, Run, run
+from wheelbuilder.pipeline.request import Request
+from wheelbuilder.pipeline.run import Run, run
 from wheelbuilder.plan.plans import Plan
 from wheelbuilder.report.memory import Memory
 from wheelbuilder.report.news import FailOn

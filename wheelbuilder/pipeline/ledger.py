@@ -1,0 +1,122 @@
+"""Outcomes on their way into the store: kept, published and learned from in batches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+
+from wheelbuilder.build.graph import End
+from wheelbuilder.build.outcomes import Built, Failed, Outcome, Unfinished
+from wheelbuilder.errors import WheelbuilderError
+from wheelbuilder.mirror.commits import Commit
+from wheelbuilder.mirror.merge import Refused
+from wheelbuilder.mirror.publish import Change, publish
+from wheelbuilder.mirror.read import states_cache
+from wheelbuilder.mirror.wheels import read_wheel
+from wheelbuilder.pipeline.request import Request, Watch
+from wheelbuilder.plan.decisions import Build
+from wheelbuilder.plan.experience import Experience
+from wheelbuilder.plan.keys import inputs_of
+from wheelbuilder.plan.plans import Plan
+from wheelbuilder.report.keep import keep
+from wheelbuilder.report.lessons import lessons, mended
+from wheelbuilder.report.records import Record, record
+
+PUBLISH_EVERY = 30.0  # seconds: what is lost if the machine dies, against commits in the history
+
+
+@dataclass(kw_only=True)
+class Ledger:
+    """Outcomes on their way into the store: published in batches, the pages of all pins with the first."""
+
+    request: Request
+    watch: Watch
+    run: str
+    known: Experience  # before the run
+    records: list[Record] = field(default_factory=list)
+    remembered: list[Failed] = field(default_factory=list)
+    unfinished: list[Unfinished] = field(default_factory=list)
+    changed: dict[str, None] = field(default_factory=dict)  # in the order of publication
+    refused: list[Refused] = field(default_factory=list)  # wheels of ours
+    unlisted: set[Refused] = field(default_factory=set)  # files of upstream's that no page can hold
+    commit: Commit | None = None
+    published: list[Build] = field(default_factory=list)
+    _waiting: list[Record] = field(default_factory=list)
+    _upstream_is_out: bool = False
+    _last: float = field(default_factory=time.monotonic)
+
+    @property
+    def of_the_plan(self) -> list[Record]:
+        """The records of builds that the plan asked for; others turned out to be needed by these."""
+        planned = {build.key for build in self.request.plan.builds}
+        return [kept for kept in self.records if kept.outcome.build.key in planned]
+
+    def add(self, end: End) -> None:
+        """Enter how a build has ended; now and then everything that waits is published."""
+        self.watch.finished(end)
+        if isinstance(end, Unfinished):
+            self.unfinished.append(end)
+            return
+        if isinstance(end, Failed) and end.remembered:
+            self.remembered.append(end)
+            return
+        kept = record(end)
+        self.records.append(kept)
+        self._waiting.append(kept)
+        if time.monotonic() - self._last > PUBLISH_EVERY:
+            self.flush()
+
+    def flush(self) -> None:
+        """Publish what waits: records first, so that nothing is published without its provenance."""
+        keep(self.request.store, self._waiting)
+        self.records = [record.without_data() for record in self.records]  # the store has their logs
+        changes = [] if self._upstream_is_out else list(upstream_changes(self.request.plan))
+        built = list(self._to_publish())
+        changes += [_change(outcome) for outcome in built]
+        store, channel = self.request.store, self.request.listed.channel
+        done = publish(store, channel, changes, run=self.run, now=datetime.now(UTC), cache=states_cache())
+        self._learn([record.outcome for record in self._waiting])
+        self._waiting, self._upstream_is_out, self._last = [], True, time.monotonic()
+        self.published += [outcome.build for outcome in built]
+        self.changed |= dict.fromkeys(done.changed)
+        ours = {outcome.wheel.sha256 for outcome in built}
+        self.refused += [refused for refused in done.refused if refused.sha256 in ours]
+        self.unlisted |= {refused for refused in done.refused if refused.sha256 not in ours}
+        self.commit = done.commit
+        if done.changed:
+            self.watch.published(done.number, done.changed)
+
+    def _to_publish(self) -> Iterator[Built]:
+        planned = {build.key for build in self.request.plan.builds}
+        for outcome in (kept.outcome for kept in self._waiting):
+            if isinstance(outcome, Built) and outcome.build.key in planned:
+                yield outcome
+
+    def _learn(self, outcomes: Sequence[Outcome]) -> None:
+        request, today = self.request, datetime.now(UTC).date()
+        if request.forced:
+            outcomes = [outcome for outcome in outcomes if not isinstance(outcome, Failed)]
+        constraints = request.listed.build_constraints
+        describe = partial(inputs_of, catalogue=request.catalogue, build_constraints=constraints)
+        learned = lessons(outcomes, request.memory.experience, describe, today)
+        if not self._upstream_is_out:
+            learned = replace(learned, mended=learned.mended | mended(request.plan, self.known))
+        with suppress(WheelbuilderError):  # it is only a saving
+            request.memory.learn(learned, today)
+
+
+def upstream_changes(plan: Plan) -> Iterator[Change]:
+    """Yield what upstream has of the pins, for the whole view."""
+    for project, files in plan.upstream.items():
+        if files:
+            yield Change(project=project, upstream=tuple(files))
+
+
+def _change(outcome: Built) -> Change:
+    build = outcome.build
+    wheel = read_wheel(outcome.wheel.path, build_key=build.key, target=str(build.target))
+    return Change(project=build.pin.name, wheels=(wheel,))

@@ -1,0 +1,57 @@
+"""What a run is asked to do, and who is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from wheelbuilder.build.graph import End
+from wheelbuilder.build.outcomes import Needs, Step
+from wheelbuilder.inputs.images import Catalogue
+from wheelbuilder.inputs.lists import RequirementsList
+from wheelbuilder.mirror.store import Store
+from wheelbuilder.plan.decisions import Build
+from wheelbuilder.plan.plans import MirrorFiles, Plan
+from wheelbuilder.plan.upstream import UpstreamIndex
+from wheelbuilder.report.memory import Memory
+
+
+class Watch(Protocol):
+    """Is told what goes on, as it does. Called from several threads."""
+
+    def step(self, build: Build, step: Step) -> None:
+        """A build starts a step."""
+
+    def waits(self, needs: Needs) -> None:
+        """A build waits for others, some of which may be new."""
+
+    def finished(self, end: End) -> None:
+        """A build has ended, or is left to the next run."""
+
+    def published(self, number: int, changed: Sequence[str]) -> None:
+        """A commit has been published."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What a run is asked to do. jobs: builds at a time; None for one a core.
+
+    mirror: what the channel serves. memory: what is known of earlier builds, and learns. retry: also build
+    what failed lately. forced: what is built is there already, so that a failure is told, but not
+    remembered. deadline: on the monotonic clock. grace: seconds that builds get which still run then.
+    """
+
+    listed: RequirementsList
+    catalogue: Catalogue
+    index: UpstreamIndex
+    plan: Plan
+    store: Store
+    mirror: MirrorFiles
+    memory: Memory
+    retry: bool = False
+    forced: bool = False
+    jobs: int | None = None
+    engine: str | None = None
+    deadline: float | None = None
+    grace: float = 0.0

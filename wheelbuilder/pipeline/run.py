@@ -1,0 +1,152 @@
+"""From a plan to a published index, as its stages: build, publish, record."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from packaging.utils import NormalizedName
+from packaging.version import Version
+
+from wheelbuilder.build import scratch
+from wheelbuilder.build.outcomes import Failed, Outcome, Unfinished
+from wheelbuilder.errors import InterruptedRunError, UnreachableError, WheelbuilderError
+from wheelbuilder.inputs.targets import Target
+from wheelbuilder.mirror.merge import Refused
+from wheelbuilder.mirror.publish import remember
+from wheelbuilder.mirror.read import gap_files, read_head, states_cache
+from wheelbuilder.pipeline.ledger import Ledger, upstream_changes
+from wheelbuilder.pipeline.request import Request, Watch
+from wheelbuilder.plan.coverage import Coverage, coverage, quarantined
+from wheelbuilder.report.keep import keep_run
+from wheelbuilder.report.news import News, news
+from wheelbuilder.report.records import run_document
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """What came of a run. document: its record; key: where that lies, None if nothing changed."""
+
+    outcomes: tuple[Outcome, ...]
+    unfinished: tuple[Unfinished, ...]
+    news: News
+    changed: tuple[str, ...]
+    refused: tuple[Refused, ...]
+    coverage: tuple[Coverage, ...]
+    document: dict[str, Any]
+    key: str | None
+
+    @property
+    def failures(self) -> tuple[Failed, ...]:
+        """The builds that gave nothing."""
+        return tuple(outcome for outcome in self.outcomes if isinstance(outcome, Failed))
+
+
+def run(request: Request, watch: Watch) -> Run:
+    """Build what the plan says, publish what succeeds as it comes, record it; nothing new writes nothing.
+
+    Raises InterruptedRunError, and UnreachableError when engine, index or store do not answer: in
+    either case after publishing and recording what was finished.
+    """
+    started, clock = datetime.now(UTC), time.monotonic()
+    ledger = Ledger(request=request, watch=watch, run=_run_id(started), known=request.memory.experience)
+    with scratch.fixed_umask():
+        try:
+            _carry_out(request, ledger)
+        except (KeyboardInterrupt, WheelbuilderError, OSError) as trouble:
+            with suppress(WheelbuilderError):  # the store may be what does not answer
+                _conclude(request, ledger, started, time.monotonic() - clock)
+            raise _explained(trouble, len(ledger.of_the_plan), len(request.plan.builds)) from None
+        return _conclude(request, ledger, started, time.monotonic() - clock)
+
+
+def _carry_out(request: Request, ledger: Ledger) -> None:
+    scratch.sweep()
+    ledger.flush()  # at once: a store that cannot be written is known before hours of building
+    if request.plan.builds:
+        # Imported where it is needed: most nights have nothing to build, and it is half of all modules.
+        from wheelbuilder.pipeline.builds import build_all
+
+        build_all(request, ledger)
+
+
+def _explained(trouble: BaseException, done: int, planned: int) -> BaseException:
+    if isinstance(trouble, OSError):
+        what = trouble.filename or "This machine"
+        return UnreachableError(
+            f"{what} does not work: {trouble.strerror or trouble}.", "Run again to continue."
+        )
+    if not isinstance(trouble, KeyboardInterrupt):
+        return trouble
+    return InterruptedRunError(
+        f"The run was interrupted after {done} of {planned} builds; what was finished is published.",
+        "Run again to continue.",
+    )
+
+
+def _conclude(request: Request, ledger: Ledger, started: datetime, seconds: float) -> Run:
+    wanted = frozenset(decision.pin.name for decision in request.plan.decisions)
+    commit = ledger.commit or read_head(request.store, request.listed.channel).commit
+    published = gap_files(request.store, commit, projects=wanted, cache=states_cache())
+    branches = [branch.branch for branch in request.listed.branches]
+    proof = coverage(request.plan, published, branches, _reasons(ledger))
+    ended = [*(record.outcome for record in ledger.records), *ledger.remembered]
+    told = news(request.plan, ended, ledger.known)
+    document = run_document(
+        run=ledger.run,
+        list_name=request.listed.name,
+        channel=request.listed.channel,
+        started=started.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        seconds=seconds,
+        plan=request.plan,
+        records=ledger.records,
+        unfinished=ledger.unfinished,
+        told=told,
+        commit=ledger.commit.number if ledger.commit else 0,
+        changed=tuple(ledger.changed),
+        refused=_rows(ledger.refused),
+        unlisted=_rows(ledger.unlisted),
+        coverage=proof,
+        quarantined=[str(line) for line in quarantined(request.listed.branches, request.listed.projects)],
+    )
+    if ledger.changed:
+        _remember(request, ledger.run)
+    key = keep_run(request.store, ledger.run, document) if ledger.records or ledger.changed else None
+    return Run(
+        outcomes=tuple(record.outcome for record in ledger.records),
+        unfinished=tuple(ledger.unfinished),
+        news=told,
+        changed=tuple(ledger.changed),
+        refused=tuple(ledger.refused),
+        coverage=proof,
+        document=document,
+        key=key,
+    )
+
+
+def _remember(request: Request, run: str) -> None:
+    """Let the next run know without reading that what upstream has is on the pages."""
+    store, channel = request.store, request.listed.channel
+    offer = list(upstream_changes(request.plan))
+    with suppress(WheelbuilderError):  # it is only a saving
+        remember(store, channel, offer, run=run, now=datetime.now(UTC), cache=states_cache())
+
+
+def _rows(refused: Iterable[Refused]) -> list[dict[str, str]]:
+    rows = [{"filename": it.filename, "sha256": it.sha256, "reason": it.reason} for it in refused]
+    return sorted(rows, key=lambda row: row["filename"])
+
+
+def _reasons(ledger: Ledger) -> dict[tuple[NormalizedName, Version, Target], str]:
+    failed = [record.outcome for record in ledger.records if isinstance(record.outcome, Failed)]
+    told = [(it.build, it.summary) for it in failed] + [(it.build, it.reason) for it in ledger.unfinished]
+    return {(build.pin.name, build.pin.version, build.target): words for build, words in told}
+
+
+def _run_id(started: datetime) -> str:
+    return f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"

@@ -13,6 +13,7 @@ from sdists import FileIndex, in_tree
 from simple_index import entry
 from tinywheel import make_wheel
 
+from wheelbuilder.build import requirements
 from wheelbuilder.build.outcomes import FailureClass, StepFailedError
 from wheelbuilder.build.prerequisites import wheels
 from wheelbuilder.build.requirements import NoWheelError, Resolver, applicable, local_path, satisfied
@@ -23,6 +24,16 @@ from wheelbuilder.plan.files import IndexFile
 TABLE = Catalogue.read(default_path())
 NEEDS = b"Metadata-Version: 2.1\nName: top\nVersion: 1.0\nRequires-Dist: base>=1\n"
 NEEDS += b"Requires-Dist: never; os_name == 'nt'\n"
+POWER = Target.parse("cp313-manylinux_2_41_ppc64le", "3.13.5")
+MUSL = Target.parse("cp313-musllinux_1_2_x86_64", "3.13.5")
+FORKED = (
+    ("before-312", 'python_version < "3.12"'),
+    ("since-312", 'python_version >= "3.12"'),
+    ("patched", 'python_full_version == "3.13.5"'),
+    ("on-power", 'platform_machine == "ppc64le"'),
+    ("on-intel", 'platform_machine == "x86_64"'),
+    ("with-extra", 'extra == "more" and python_version >= "3.12"'),
+)
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +75,34 @@ def made(
 
 def names(found: tuple[IndexFile, ...]) -> set[str]:
     return {file.filename for file in found}
+
+
+@pytest.mark.parametrize(("target", "mine"), [(POWER, "on-power"), (MUSL, "on-intel")], ids=str)
+def test_markers_of_dependencies_are_those_of_the_target(target: Target, mine: str, tmp_path: Path) -> None:
+    head = "Metadata-Version: 2.1\nName: {}\nVersion: {}\nProvides-Extra: more\n"
+    forks = "".join(f"Requires-Dist: {name}; {marker}\n" for name, marker in FORKED)
+    newest = "Requires-Dist: nobody-has-this; python_version >= '3.12'\n"  # the resolver must go back
+    with FileIndex() as index:
+        for name, _ in FORKED:
+            index.offer_wheel(make_wheel(tmp_path, name, tag=f"cp313-cp313-{target.platform}"))
+        for version, requires in (("1.0", forks), ("2.0", newest)):
+            metadata = (head.format("forked", version) + requires).encode()
+            index.offer_wheel(make_wheel(tmp_path, "forked", version, metadata=metadata))
+        metadata = (head.format("outer", "1.0") + "Requires-Dist: forked[more]\n").encode()
+        index.offer_wheel(make_wheel(tmp_path, "outer", metadata=metadata))
+        found = made(index, tmp_path, target).resolve(["outer"])
+    chosen = {file.filename.partition("-")[0].replace("_", "-") for file in found}
+    assert chosen == {"outer", "forked", "since-312", "patched", mine, "with-extra"}
+    assert "forked-1.0-py3-none-any.whl" in names(found)
+
+
+def test_a_pip_that_answers_for_this_machine_is_refused(
+    index: FileIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert names(made(index, tmp_path, POWER).resolve(["base"])) == {"base-2.0-py3-none-any.whl"}
+    monkeypatch.setattr(requirements, "PIP", "pip")  # the plain one
+    with pytest.raises(StepFailedError, match="resolves for this machine"):
+        made(index, tmp_path, POWER).resolve(["base"])
 
 
 def test_wheels_with_their_digests_and_dependencies(

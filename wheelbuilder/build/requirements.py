@@ -14,6 +14,7 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
@@ -28,6 +29,7 @@ from wheelbuilder.inputs.targets import Target, platform_tags
 from wheelbuilder.plan.files import IndexFile, accepts, parse_filename
 
 TIME_LIMIT = 300.0  # seconds for one resolution
+PIP = "wheelbuilder.build.pip_process"  # pip evaluates markers for the host, this one for the target
 UV_NO_SOLUTION = 1  # its exit status; 2 stands for everything else that went wrong
 PASSING = re.compile(
     r"client error \(Connect\)|timed out|status server error|connection (?:closed|reset)", re.I
@@ -135,7 +137,7 @@ class Resolver:
     ) -> tuple[IndexFile, ...]:
         platforms = platform_tags(self.target.libc, self.target.libc_version, self.target.arch)
         argv = (
-            *(sys.executable, "-m", "pip", "--isolated", "--disable-pip-version-check", "install"),
+            *(sys.executable, "-m", PIP, "--isolated", "--disable-pip-version-check", "install"),
             *("--dry-run", "--ignore-installed", "--quiet", "--report", "-", "--only-binary", ":all:"),
             *("--target", str(self.scratch / "nothing")),
             *("--python-version", self.target.full_version, "--implementation", "cp"),
@@ -144,10 +146,28 @@ class Resolver:
             *("--index-url", self.index_url, *self._find_links()),
             *("--constraint", str(constraints), *wanted),
         )
-        done = process.run(argv, env={"PIP_CONFIG_FILE": "/dev/null"}, network=True, timeout=TIME_LIMIT)
+        return tuple(map(_from_report, self._report(argv)["install"]))
+
+    def _report(self, argv: tuple[str, ...]) -> dict[str, Any]:
+        """Let pip answer as the target; return its installation report."""
+        markers = self.target.marker_environment()
+        done = process.run(
+            argv,
+            stdin=json.dumps(markers).encode(),
+            env={"PIP_CONFIG_FILE": "/dev/null"},
+            network=True,
+            timeout=TIME_LIMIT,
+        )
         if not done.ok:
             raise NoWheelError(sentence(done.stderr))
-        return tuple(_from_report(row) for row in json.loads(done.stdout)["install"])
+        report: dict[str, Any] = json.loads(done.stdout)
+        if report["environment"] != markers:
+            raise StepFailedError(
+                FailureClass.REQUIREMENTS,
+                f"pip {report['pip_version']} resolves for this machine and not for {self.target}.",
+                "Install an older pip beside wheelbuilder.",
+            )
+        return report
 
 
 def uv() -> str:

@@ -85,6 +85,19 @@ def test_a_file_is_not_served(here: Path) -> None:
     assert command("serve", "file").error == "file is a file, not a store."
 
 
+def test_a_store_is_not_copied_into_itself(here: Path) -> None:
+    (here / "one").mkdir()
+    ended = command("sync", "one", here / "one")
+    assert (ended.code, ended.error) == (2, f"{here}/one is to be copied into itself.")
+
+
+def test_a_doctor_says_whether_it_is_the_store_or_the_machine() -> None:
+    works = command("doctor", "--quick").code == 0
+    ended = command("doctor", "--quick", "--store", "s3:/wheels")
+    assert ended.code == 3 and "no  store" in ended.out
+    assert ended.error == ("The store cannot be used." if works else "Builds cannot run on this machine.")
+
+
 def test_who_writes_needs_no_store(here: Path) -> None:
     with pytest.raises(ConfigurationError, match="does not exist"):
         open_existing("new")

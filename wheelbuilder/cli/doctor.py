@@ -14,6 +14,8 @@ from wheelbuilder.errors import UnreachableError, WheelbuilderError
 from wheelbuilder.inputs.images import Catalogue, default_path
 from wheelbuilder.mirror.stores import look_at
 
+STORE = "store"
+
 
 @click.command()
 @click.option("--images", "table", type=click.Path(path_type=Path), help="The image table.")
@@ -34,15 +36,16 @@ def command(
             _say(finding)
     if as_json:
         say_json([asdict(finding) for finding in findings])
-    if any(finding.needed and not finding.works for finding in findings):
-        raise UnreachableError("Builds cannot run on this machine.", "See the lines marked 'no' above.")
+    if failing := [finding.subject for finding in findings if finding.needed and not finding.works]:
+        what = "The store cannot be used." if failing == [STORE] else "Builds cannot run on this machine."
+        raise UnreachableError(what, "See the lines marked 'no' above.")
 
 
 def _store(address: str) -> Finding:
     try:
-        return Finding(subject="store", works=True, words=look_at(address))
+        return Finding(subject=STORE, works=True, words=look_at(address))
     except WheelbuilderError as error:
-        return Finding(subject="store", works=False, words=error.message, remedy=error.hint, needed=True)
+        return Finding(subject=STORE, works=False, words=error.message, remedy=error.hint, needed=True)
 
 
 def _say(finding: Finding) -> None:

@@ -9,6 +9,7 @@ import click
 from wheelbuilder.cli.bars import counting
 from wheelbuilder.cli.options import dry_run_option
 from wheelbuilder.cli.screen import say
+from wheelbuilder.errors import ConfigurationError
 from wheelbuilder.mirror.read import states_cache
 from wheelbuilder.mirror.stores import open_existing, open_store
 from wheelbuilder.mirror.sync import copy, survey
@@ -25,6 +26,8 @@ def command(source: str, destination: str, channels: Sequence[str], dry_run: boo
     Nothing is deleted. An interrupted copy goes on where it was; DST is a good mirror at every moment.
     """
     there, here = open_existing(source), open_store(destination)
+    if there.address == here.address:
+        raise ConfigurationError(f"{here.address} is to be copied into itself.", "Give another DST.")
     copying = survey(there, here, channels)
     for move in copying.moves:
         if move.old != move.new.number:

@@ -6,11 +6,14 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from mirrors import Interfering, nothing_at_all
+from commands import command
+from mirrors import NOW, Interfering, nothing_at_all, wheel_change
 from s3_servers import FreshBucket
 from samples import ARM, X86, past
 
+from wheelbuilder.mirror.audit import Severity, audit
 from wheelbuilder.mirror.directory import DirectoryStore
+from wheelbuilder.mirror.publish import publish
 from wheelbuilder.mirror.store import Store
 from wheelbuilder.mirror.stores import open_store
 from wheelbuilder.plan.experience import Cost, Experience, Lessons
@@ -75,6 +78,18 @@ def test_what_is_damaged_or_of_a_newer_version_is_learned_again(tmp_path: Path) 
         assert known(store) == Experience()
         Memory(store, "stable").learn(COSTS, TODAY)
         assert known(store) == Experience().with_lessons(COSTS)
+
+
+def test_the_audit_finds_damage_and_the_repair_removes_it(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path / "store")
+    publish(store, "stable", [wheel_change(tmp_path, "six", "1.0")], run="first", now=NOW)
+    Memory(store, "stable").learn(FAILED, TODAY)
+    assert [it for it in audit(store, deep=True) if it.key == KEY] == []
+    path = store.path / KEY
+    path.write_bytes(path.read_bytes().replace(b"compiler", b"Compiler"))
+    assert [it.severity for it in audit(store, deep=True) if it.key == KEY] == [Severity.ERROR]
+    assert command("audit", store.path, "--deep", "--repair").code == 0
+    assert not path.exists()
 
 
 def test_failures_that_nobody_meets_any_more_are_forgotten(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def restore_records(repairs: Repairs, keys: Collection[str]) -> None:
             repairs.note(key, Deed.REMOVED, "the next run that changes anything makes it again")
         elif key.startswith("experience/"):
             store.delete([key])
-            repairs.note(key, Deed.LOST, "what failed is tried again once; later runs make it again")
+            repairs.note(key, Deed.REMOVED, "what failed is tried again once, and the runs make it again")
         elif words := WORDS.get(key.partition("/")[0]):
             store.delete([key])
             repairs.note(key, Deed.LOST, words)

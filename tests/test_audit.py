@@ -7,15 +7,16 @@ import signal
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from full_mirror import damaged, fill, flipped
-from mirrors import NOW, snapshot, start_child, upstream_file, wheel_change
+from mirrors import NOW, Interfering, nothing_at_all, snapshot, start_child, upstream_file, wheel_change
 
 from wheelbuilder.cli.audit import command
 from wheelbuilder.errors import ConfigurationError
-from wheelbuilder.mirror import audit_files
+from wheelbuilder.mirror import audit_files, snapshots
 from wheelbuilder.mirror.audit import Finding, Kind, Severity, audit, is_clean
 from wheelbuilder.mirror.directory import DirectoryStore
 from wheelbuilder.mirror.heads import Head
@@ -192,6 +193,46 @@ class TestInformation:
         next(store.path.glob("files/*/old*.whl")).unlink()
         found = deep(store)
         assert is_clean(found) and "nobody can go back to that" in found[0].complaint
+
+
+class TestSnapshots:
+    """Their addresses are in use, so what is wrong with one is an error, whoever can put it right."""
+
+    def test_a_link_that_leads_nowhere(self, store: DirectoryStore) -> None:
+        change = wheel_change(store.path.parent / "built", "old")
+        publish(store, "stable", [change], run="", now=NOW)
+        taken = snapshots.take(store, "stable", read_head(store, "stable").commit, now=NOW)
+        _withdraw(store, change)
+        (path,) = store.path.glob("files/*/old*.whl")
+        path.unlink()
+        (finding,) = deep(store)
+        assert finding.severity is Severity.ERROR and finding.key.endswith("/old-1.0-py3-none-any.whl")
+        assert finding.complaint == f"snapshot {taken.number} of stable needs it, but it is missing"
+
+    def test_a_commit_that_is_not_kept(self, store: DirectoryStore) -> None:
+        for version in ("1.0", "2.0"):
+            change = wheel_change(store.path.parent / "built", "new", version)
+            publish(store, "stable", [change], run="", now=NOW)
+        for number in (1, 2, 3):
+            (store.path / f"channels/stable/commits/{number}.json").unlink()
+        found = {it.complaint for it in deep(store) if it.severity is Severity.ERROR}
+        assert "is what snapshot 2 of stable stands on, but is not kept" in found
+
+    def test_one_that_was_not_ended_is_no_error(self, store: DirectoryStore) -> None:
+        (store.path / snapshots_key("stable")).unlink(missing_ok=True)
+        shutil.rmtree(store.path / "channels/stable/snapshots", ignore_errors=True)
+
+        class Dying(Interfering):
+            def put(self, key: str, data: bytes | Path, **options: Any) -> str | None:
+                if len(key.split("/")) < 7:
+                    raise KeyboardInterrupt
+                return super().put(key, data, **options)
+
+        commit = read_head(store, "stable").commit
+        with pytest.raises(KeyboardInterrupt):
+            snapshots.take(Dying(store, 0, nothing_at_all), "stable", commit, now=NOW)
+        found = deep(store)
+        assert is_clean(found) and {it.kind for it in found} == {Kind.ORPHAN}
 
 
 def _withdraw(store: DirectoryStore, change: Change) -> None:

@@ -38,7 +38,7 @@ from wheelbuilder.mirror.directory import DirectoryStore
 from wheelbuilder.mirror.layout import View, page_key, snapshot_page_key, snapshots_key
 from wheelbuilder.mirror.merge import Merged
 from wheelbuilder.mirror.publish import Change, amend, publish
-from wheelbuilder.mirror.read import contents, read_head
+from wheelbuilder.mirror.read import contents, read_head, read_states
 from wheelbuilder.mirror.snapshots import drop, keys, snapshots, take
 from wheelbuilder.mirror.states import ProjectState
 
@@ -159,6 +159,17 @@ def test_a_commit_whose_files_are_lost_is_not_brought_back(store: DirectoryStore
     rollback(store, "candidate", 1, AUTHOR)
 
 
+def test_a_commit_whose_state_only_this_machine_has_is_not_brought_back(
+    store: DirectoryStore, tmp_path: Path
+) -> None:
+    read_states(store, read_head(store, "candidate").commit.projects, cache=tmp_path / "cache")
+    for path in store.path.glob("states/*.json"):
+        path.unlink()
+    with pytest.raises(IntegrityError, match=r"states/.*, which that commit lists, is missing"):
+        promote(store, Reference.parse("candidate"), "stable", AUTHOR, cache=tmp_path / "cache")
+    assert channel_names(store) == ("candidate",)
+
+
 class TestDiff:
     def test_files_that_came_and_went(self, store: DirectoryStore) -> None:
         one, three = (resolve(store, Reference.parse(f"candidate@{number}")) for number in (1, 3))
@@ -235,6 +246,16 @@ class TestCommands:
         result = self.command(store, "promote", "candidate", "stable", "--require-audit")
         assert isinstance(result.exception, IntegrityError)
         assert channel_names(store) == ("candidate",)
+
+    def test_a_snapshot_with_a_dead_link_is_not_promoted_over(self, store: DirectoryStore) -> None:
+        take(store, "candidate", read_head(store, "candidate").commit, now=NOW)
+        amend(store, "candidate", {FOO: lambda it: Merged(state=ProjectState(name=it.name))}, run="", now=NOW)
+        assert "commit 1" in self.command(store, "promote", "candidate", "stable", "--require-audit").output
+        next(store.path.glob("files/*/foo-2.0*.whl")).unlink()
+        result = self.command(store, "promote", "candidate", "other", "--require-audit")
+        assert isinstance(result.exception, IntegrityError)
+        assert "snapshot 3 of candidate needs it, but it is missing" in result.exception.message
+        assert channel_names(store) == ("candidate", "stable")
 
     def test_a_snapshot_comes_and_goes(self, store: DirectoryStore) -> None:
         before = files_of(store.path)

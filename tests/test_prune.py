@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from click.testing import CliRunner
@@ -29,14 +33,14 @@ from wheelbuilder.mirror.audit import audit, is_clean
 from wheelbuilder.mirror.channels import Reference, promote, resolve, rollback
 from wheelbuilder.mirror.directory import DirectoryStore
 from wheelbuilder.mirror.layout import MARKS_KEY
-from wheelbuilder.mirror.marks import Marks, read_marks, rescue, write_marks
+from wheelbuilder.mirror.marks import SILENCE, Marks, read_marks, rescue, write_marks
 from wheelbuilder.mirror.merge import Merged
 from wheelbuilder.mirror.prune import Pruning, prune
 from wheelbuilder.mirror.publish import amend, publish
 from wheelbuilder.mirror.read import kept_numbers, read_head, read_history
-from wheelbuilder.mirror.snapshots import take
+from wheelbuilder.mirror.snapshots import snapshots, take
 from wheelbuilder.mirror.states import ProjectState
-from wheelbuilder.mirror.store import Store
+from wheelbuilder.mirror.store import Listed, Store
 
 FOO = canonicalize_name("foo")
 AUTHOR = Author(run="by hand", now=NOW)
@@ -169,6 +173,190 @@ def test_a_death_at_any_operation(store: DirectoryStore, tmp_path: Path) -> None
         assert "foo-1.0-py3-none-any.whl" not in blobs(other)
 
 
+def test_a_snapshot_at_any_moment_of_a_prune(store: DirectoryStore, tmp_path: Path) -> None:
+    """It has all it lists, and its commit is kept; or it is refused, for the commit has just gone."""
+
+    def take_first(other: Store) -> None:
+        with suppress(UnreachableError, ConfigurationError):
+            take(other, "stable", resolve(other, Reference.parse("stable@1")), now=LATER)
+
+    pruned(store)
+    counting = Interfering(_copy(store, tmp_path / "counted"), 0, nothing_at_all)
+    pruned(counting, days=8)
+    taken = 0
+    for at in range(1, counting.count + 1):
+        other = _copy(store, tmp_path / f"store-{at}")
+        thread = threading.Thread(target=take_first, args=(other,))
+        try:
+            pruned(Interfering(other, at, partial(_started, thread), after=True), days=8)
+        finally:
+            thread.join()
+        assert dangling_snapshots(other.path) == []
+        taken += bool(snapshots(other, "stable"))
+        pruned(other, days=9)
+        pruned(other, days=20)
+        assert dangling_snapshots(other.path) == []
+        assert_clean(other)
+    assert 0 < taken < counting.count
+
+
+def test_what_pages_show_that_a_dead_writer_left_stays(store: DirectoryStore) -> None:
+    """Its commit is not complete, so pages are of the one before, however few commits are to stay."""
+
+    class Dying(Interfering):
+        def put(self, key: str, data: bytes | Path, **options: Any) -> str | None:
+            etag = super().put(key, data, **options)
+            if key.endswith("head.json"):
+                os._exit(9)
+            return etag
+
+    empty = {canonicalize_name("bar"): lambda it: Merged(state=ProjectState(name=it.name))}
+    dying = partial(amend, Dying(store, 0, nothing_at_all), "stable", empty, run="", now=NOW)
+    assert in_child(dying) == 9
+    for days in (0, 8):
+        pruned(store, commits=1, days=days)
+        assert dangling(store.path) == []
+    publish(store, "stable", [], run="", now=NOW)
+    assert_clean(store)
+
+
+def test_publications_do_not_hold_up_a_prune(store: DirectoryStore, tmp_path: Path) -> None:
+    class Busy(Interfering):
+        def folders(self, prefix: str) -> Iterator[str]:
+            if prefix == "channels/":
+                publish(self.store, "stable", [next(changes)], run="", now=LATER)
+            return super().folders(prefix)
+
+    changes = (wheel_change(tmp_path / "more", f"p{number}") for number in range(50))
+    pruned(store)
+    assert pruned(Busy(store, 0, nothing_at_all), days=8).doomed
+    assert "orphan.whl" not in blobs(store)
+    assert_clean(store)
+
+
+@pytest.fixture
+def elapsed(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Seconds that have passed, as tests have them pass."""
+    seconds = [0.0]
+    for module in ("removal", "marks"):
+        monkeypatch.setattr(f"wheelbuilder.mirror.{module}.clock", lambda: seconds[0])
+    monkeypatch.setattr("wheelbuilder.mirror.marks.time.sleep", lambda it: seconds.append(seconds.pop() + it))
+    return seconds
+
+
+class TestAnnouncement:
+    """What is announced ends, whatever becomes of the prune that announced it."""
+
+    def test_a_death_after_the_last_deletion(self, store: DirectoryStore) -> None:
+        class Dying(Interfering):
+            def delete(self, keys: Iterable[str]) -> None:
+                wanted = list(keys)
+                super().delete(wanted)
+                if any(key.startswith("files/") for key in wanted):
+                    os._exit(9)
+
+        pruned(store)
+        assert in_child(partial(pruned, Dying(store, 0, nothing_at_all), days=8)) == 9
+        assert read_marks(store).deleting
+        pruned(store, days=9)
+        assert read_marks(store) == Marks(etag=read_marks(store).etag)
+
+    def test_an_error_leaves_announced_what_a_request_may_still_delete(
+        self, store: DirectoryStore, tmp_path: Path, elapsed: list[float]
+    ) -> None:
+        class Failing(Interfering):
+            def delete(self, keys: Iterable[str]) -> None:
+                wanted = list(keys)
+                if wanted[0].startswith("states/"):
+                    raise UnreachableError("It does not answer.", "Wait.")
+                super().delete(wanted)
+
+        pruned(store)
+        with pytest.raises(UnreachableError, match="does not answer"):
+            pruned(Failing(store, 0, nothing_at_all), days=8)
+        left = read_marks(store).deleting
+        assert left and all(key.startswith("states/") for key in left)
+        assert any(key.startswith("files/") for key in read_marks(store).since)
+        publish(store, "stable", [wheel_change(tmp_path / "built")], run="", now=NOW)  # makes the state again
+        assert SILENCE < elapsed[0] < 2 * SILENCE
+        assert not read_marks(store).deleting
+        pruned(store, days=8)
+        assert_clean(store)
+        assert "orphan.whl" not in blobs(store) and "foo-1.0-py3-none-any.whl" in blobs(store)
+
+    def test_an_error_before_anything_is_deleted(self, store: DirectoryStore) -> None:
+        class Failing(Interfering):
+            def folders(self, prefix: str) -> Iterator[str]:
+                if read_marks(self.store).deleting:
+                    raise UnreachableError("It does not answer.", "Wait.")
+                return super().folders(prefix)
+
+        pruned(store)
+        before = read_marks(store).since
+        with pytest.raises(UnreachableError, match="does not answer"):
+            pruned(Failing(store, 0, nothing_at_all), days=8)
+        assert (read_marks(store).since, read_marks(store).deleting) == (before, frozenset())
+        assert pruned(store, days=8).doomed
+
+    def test_it_says_since_when_something_is_deleted(
+        self, store: DirectoryStore, elapsed: list[float]
+    ) -> None:
+        """And not since when the command runs, which may have looked for long."""
+        said = []
+
+        class Slow(Interfering):
+            def list(self, prefix: str = "") -> Iterator[Listed]:
+                elapsed[0] += 1800 if prefix == "files/" else 0
+                return super().list(prefix)
+
+            def delete(self, keys: Iterable[str]) -> None:
+                said.append(read_marks(self.store).started)
+                super().delete(keys)
+                elapsed[0] += 90
+
+        pruned(store)
+        elapsed[0] = 0.0
+        pruned(Slow(store, 0, nothing_at_all), days=8)
+        assert said == ["2026-01-10T03:34:05Z", "2026-01-10T03:35:35Z", "2026-01-10T03:37:05Z"]
+
+    def test_what_a_writer_has_taken_out_is_not_deleted(
+        self, store: DirectoryStore, tmp_path: Path, elapsed: list[float]
+    ) -> None:
+        todo = [partial(publish, store, "stable", [wheel_change(tmp_path / "built")], run="", now=LATER)]
+
+        class Stuck(Interfering):
+            def delete(self, keys: Iterable[str]) -> None:
+                super().delete(keys)
+                while todo:
+                    todo.pop()()
+
+        pruned(store)
+        pruned(Stuck(store, 0, nothing_at_all), days=8)
+        assert elapsed[0] > SILENCE
+        assert "foo-1.0-py3-none-any.whl" in blobs(store)
+        assert_clean(store)
+        pruned(store, days=8)
+        assert "orphan.whl" not in blobs(store)
+
+    def test_one_that_another_prune_has_taken_over_ends(
+        self, store: DirectoryStore, elapsed: list[float]
+    ) -> None:
+        class Stuck(Interfering):
+            def delete(self, keys: Iterable[str]) -> None:
+                super().delete(keys)
+                elapsed[0] += 90
+                marks = read_marks(self.store)
+                write_marks(self.store, replace(marks, started="2026-01-10T05:00:00Z"))
+
+        pruned(store)
+        with pytest.raises(UnreachableError, match="another has taken over"):
+            pruned(Stuck(store, 0, nothing_at_all), days=8)
+        assert read_marks(store).started == "2026-01-10T05:00:00Z"
+        assert "orphan.whl" in blobs(store)
+        pruned(store, days=9)
+        assert "orphan.whl" not in blobs(store)
+
+
 def test_two_at_once_are_refused(store: DirectoryStore) -> None:
     pruned(store)
     marks = read_marks(store)
@@ -256,6 +444,19 @@ def test_the_command_lists_before_it_deletes(store: DirectoryStore) -> None:
     assert "will be deleted: channels/stable/commits/1.json" in real.output
     assert_clean(store)
     assert kept_numbers(store, "stable") == (5,)
+
+
+def dangling_snapshots(root: Path) -> list[str]:
+    """The links on any page of a snapshot to blobs that are not there."""
+    found = [page.read_bytes() for page in root.glob("channels/*/snapshots/*/*/*/index.html")]
+    names = {unquote(it.decode()) for page in found for it in re.findall(rb"/files/([^\"#]+)", page)}
+    return sorted(name for name in names if not (root / "files" / name).exists())
+
+
+def _started(thread: threading.Thread) -> None:
+    """Let a thread get as far as it can while we do nothing."""
+    thread.start()
+    thread.join(0.3)
 
 
 def _copy(store: DirectoryStore, target: Path) -> DirectoryStore:

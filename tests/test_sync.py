@@ -23,7 +23,7 @@ from wheelbuilder.mirror.documents import sealed
 from wheelbuilder.mirror.marks import read_marks
 from wheelbuilder.mirror.prune import prune
 from wheelbuilder.mirror.publish import Change, publish
-from wheelbuilder.mirror.snapshots import snapshots, take
+from wheelbuilder.mirror.snapshots import drop, snapshots, take
 from wheelbuilder.mirror.store import Listed, Store
 from wheelbuilder.mirror.sync import copy, survey
 
@@ -162,6 +162,39 @@ def test_a_prune_of_the_destination_just_before_a_head_moves(
 
     copy(source, Pruning(target, 0, nothing_at_all), survey(source, target))
     assert dangling(target.path) == []
+    assert_clean(target)
+
+
+def test_a_prune_of_the_destination_between_the_survey_and_the_copy(
+    source: DirectoryStore, target: DirectoryStore, tmp_path: Path
+) -> None:
+    """What the survey had found there is gone: it is copied after all."""
+    publish(source, "candidate", [wheel_change(tmp_path / "built", "bar")], run="", now=NOW)
+    rollback(source, "candidate", 4, AUTHOR)
+    synced(source, target)
+    take(source, "candidate", resolve(source, Reference.parse("candidate@5")), now=LATER)
+    copying = survey(source, target)
+    for days in (0, 8):
+        prune(target, commits=1, grace=timedelta(days=7), now=NOW + timedelta(days=days))
+    assert not list(target.path.glob("files/*/bar-1.0*"))
+    copy(source, target, copying)
+    assert [it.number for it in snapshots(target, "candidate")] == [1, 5]
+    assert len(list(target.path.glob("files/*/bar-1.0*.whl"))) == 1
+    assert_clean(target)
+    prune(target, commits=1, grace=timedelta(days=7), now=NOW + timedelta(days=30))
+
+
+def test_a_snapshot_that_is_removed_while_it_is_copied(
+    source: DirectoryStore, target: DirectoryStore
+) -> None:
+    class Removing(Interfering):
+        def download(self, key: str, path: Path) -> bool:
+            if "/snapshots/1/" in key and snapshots(self.store, "candidate"):
+                drop(self.store, "candidate", 1)
+            return super().download(key, path)
+
+    synced(Removing(source, 0, nothing_at_all), target)
+    assert snapshots(target, "candidate") == ()
     assert_clean(target)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import click
 
@@ -40,11 +41,11 @@ def command(address: str, commits: int, grace: int, dry_run: bool) -> int:
     --grace 0 nobody may publish meanwhile.
     """
     store = open_existing(address)
-    days, now = timedelta(days=grace), datetime.now(UTC)
-    planned = prune(store, commits=commits, grace=days, now=now, dry_run=True, cache=states_cache())
+    asked = partial(prune, store, commits=commits, grace=timedelta(days=grace), cache=states_cache())
+    planned = asked(now=datetime.now(UTC), dry_run=True)
     _tell("will be deleted" if not dry_run else "would be deleted", planned.doomed)
     if not dry_run:
-        planned = prune(store, commits=commits, grace=days, now=now, cache=states_cache())
+        planned = asked(now=datetime.now(UTC))
     done = "would be" if dry_run else "were"
     say(
         f"{len(planned.doomed)} objects ({_size(planned.doomed)}) {done} deleted, {len(planned.marked)}"

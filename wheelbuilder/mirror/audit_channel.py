@@ -24,6 +24,7 @@ from wheelbuilder.mirror.layout import (
     head_key,
     page_key,
     snapshots_key,
+    snapshots_prefix,
     state_key,
 )
 from wheelbuilder.mirror.pages import project_pages, root_pages
@@ -144,6 +145,7 @@ def _note(look: Look, visit: Visit) -> None:
     whose = f"commit {visit.number} of {look.name}"
     if visit.number in look.snapshots:
         look.snapshots[visit.number] = commit
+        look.needed |= {state: look.needed.get(state, whose) for state in commit.projects.values()}
     if commit.run:
         look.runs.setdefault(commit.run, whose)
     for state in commit.projects.values() if not visit.history else brought(visit.history):
@@ -215,7 +217,7 @@ def _extra(look: Look, projects: Mapping[NormalizedName, str]) -> None:
 
 def _strange(look: Look) -> None:
     known = (head_key(look.name), snapshots_key(look.name), *map(partial(commit_key, look.name), look.kept))
-    folders = [*(f"channels/{look.name}/{view}/" for view in View), f"channels/{look.name}/snapshots/"]
+    folders = [*(f"channels/{look.name}/{view}/" for view in View), snapshots_prefix(look.name)]
     for listed in look.listing:
         if listed.key not in known and not listed.key.startswith(tuple(folders)):
             look.findings.append(remark(listed.key, Kind.ORPHAN, "is nothing that a channel has"))

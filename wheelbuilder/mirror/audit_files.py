@@ -25,10 +25,14 @@ Memo = MutableMapping[str, tuple[Finding, ...]]  # what was found in objects who
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Use:
-    """Who refers to a file. current: whether a channel holds it now, not an earlier commit only."""
+    """Who refers to a file. current: whether a channel holds it now; live: or a snapshot has it on its pages.
+
+    Else only an earlier commit has it.
+    """
 
     file: MirrorFile
     current: bool
+    live: bool
     whose: str
 
 
@@ -36,11 +40,14 @@ def uses(looks: Iterable[Look]) -> dict[str, Use]:
     """Return the files that commits refer to, by key; the newest use of each."""
     found: dict[str, Use] = {}
     for look in looks:
+        pinned = look.pinned
         for state, whose in look.needed.items():
-            current = state in look.current
+            current, live = state in look.current, state in look.current or state in pinned
             for file in look.files.get(state, ()):
-                if file.key not in found or (current and not found[file.key].current):
-                    found[file.key] = Use(file=file, current=current, whose=whose)
+                use = Use(file=file, current=current, live=live, whose=pinned.get(state, whose))
+                known = found.get(file.key)
+                if known is None or (use.current, use.live) > (known.current, known.live):
+                    found[file.key] = use
     return found
 
 
@@ -62,7 +69,7 @@ def presence(store: Store, used: Mapping[str, Use], sizes: Sizes) -> Iterator[Fi
 
 
 def _missing(use: Use, key: str, words: str) -> Finding:
-    if use.current:
+    if use.live:
         return error(key, Kind.MISSING, f"{use.whose} {words}")
     return remark(key, Kind.MISSING, f"{use.whose} {words}: nobody can go back to that")
 
@@ -89,16 +96,20 @@ def contents(
 def states(
     store: Store, looks: Iterable[Look], sizes: Sizes, watch: Watch, *, deep: bool
 ) -> Iterator[Finding]:
-    """Find states of earlier commits that are missing or damaged; without them nobody can go back."""
+    """Find states of earlier commits that are missing or damaged; without them nobody can go back.
+
+    An error where a kept commit can restore it, or a snapshot stands on it.
+    """
     looks = tuple(looks)
     current = {state for look in looks for state in look.current}
-    sources = {state for look in looks for state in look.sources}
+    pinned = {state: whose for look in looks for state, whose in look.pinned.items()}
+    wanted = {state for look in looks for state in look.sources} | pinned.keys()
     earlier = {state: whose for look in looks for state, whose in look.needed.items() if state not in current}
     for state, whose in earlier.items():
         key = state_key(state)
         if key not in sizes and not store.exists(key):
-            finding = error if state in sources else remark
-            yield finding(key, Kind.MISSING, f"{whose} needs it, but it is missing")
+            finding = error if state in wanted else remark
+            yield finding(key, Kind.MISSING, f"{pinned.get(state, whose)} needs it, but it is missing")
     yield from _lacking(store, looks, sizes)
     if deep:
         there = {state_key(state): state for state in earlier if state_key(state) in sizes}

@@ -55,6 +55,16 @@ class Look:
         """The states that the head holds."""
         return frozenset(self.head.commit.projects.values()) if self.head else frozenset()
 
+    @property
+    def pinned(self) -> dict[str, str]:
+        """The states that snapshots stand on, and the newest snapshot that does."""
+        return {
+            state: f"snapshot {number} of {self.name}"
+            for number, commit in sorted(self.snapshots.items())
+            if commit
+            for state in commit.projects.values()
+        }
+
 
 def compare(store: Store, look: Look, pages: Sequence[Page]) -> None:
     """Read the keys of pages and note what is not as rendered."""

@@ -10,7 +10,14 @@ from wheelbuilder.errors import WheelbuilderError
 from wheelbuilder.mirror.audit_findings import Kind, Watch, error, headers, read, remark
 from wheelbuilder.mirror.audit_look import Look, compare
 from wheelbuilder.mirror.commits import Commit
-from wheelbuilder.mirror.layout import View, commit_key, snapshot_page_key, snapshot_prefix, snapshots_key
+from wheelbuilder.mirror.layout import (
+    View,
+    commit_key,
+    snapshot_page_key,
+    snapshot_prefix,
+    snapshots_key,
+    snapshots_prefix,
+)
 from wheelbuilder.mirror.pages import Page
 from wheelbuilder.mirror.read import parse_state, state_bytes
 from wheelbuilder.mirror.snapshots import project_pages, root_pages, snapshots
@@ -23,9 +30,8 @@ AT_ONCE = 50  # projects whose pages are in memory
 def listed(store: Store, look: Look) -> None:
     """Take down which snapshots are listed, before the history is walked, which finds their commits."""
     key = snapshots_key(look.name)
-    below = f"channels/{look.name}/snapshots/"
     found = read(store, key)
-    if found is None and any(it.key.startswith(below) for it in look.listing):
+    if found is None and taken(look):
         look.snapshots_listed = False
         look.findings.append(error(key, Kind.MISSING, "is missing, but there are pages of snapshots"))
     try:
@@ -38,9 +44,17 @@ def listed(store: Store, look: Look) -> None:
         look.findings.append(finding)
 
 
+def taken(look: Look) -> list[int]:
+    """Return the snapshots that were taken, by their root pages, which are written last."""
+    there = {it.key for it in look.listing if it.key.startswith(snapshots_prefix(look.name))}
+    names = {key.removeprefix(snapshots_prefix(look.name)).partition("/")[0] for key in there}
+    numbers = sorted(int(name) for name in names if name.isascii() and name.isdigit())
+    return [it for it in numbers if any(snapshot_page_key(look.name, it, view) in there for view in View)]
+
+
 def pages(store: Store, look: Look, watch: Watch, *, deep: bool) -> None:
     """Compare the pages of listed snapshots; those of others may be on their way."""
-    stored = {it.key for it in look.listing if it.key.startswith(f"channels/{look.name}/snapshots/")}
+    stored = {it.key for it in look.listing if it.key.startswith(snapshots_prefix(look.name))}
     known: set[str] = set()
     for done, (number, commit) in enumerate(look.snapshots.items()):
         watch(f"snapshots of {look.name}", done, len(look.snapshots))
@@ -48,8 +62,8 @@ def pages(store: Store, look: Look, watch: Watch, *, deep: bool) -> None:
         known |= {key for key in stored if key.startswith(prefix)}
         if commit is None:
             if number not in look.kept:  # a damaged one has been told of
-                words = "is of a snapshot, but is not kept: nobody can go back to it"
-                look.findings.append(remark(commit_key(look.name, number), Kind.MISSING, words))
+                words = f"is what snapshot {number} of {look.name} stands on, but is not kept"
+                look.findings.append(error(commit_key(look.name, number), Kind.MISSING, words))
             continue
         wanted = set(_compared(store, look, commit, deep=deep))
         for key in sorted(key for key in stored if key.startswith(prefix) and deep and key not in wanted):

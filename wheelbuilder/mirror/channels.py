@@ -9,20 +9,18 @@ from pathlib import Path
 
 from packaging.utils import NormalizedName
 
-from wheelbuilder.errors import ConfigurationError, IntegrityError, UnreachableError
+from wheelbuilder.errors import ConfigurationError, IntegrityError
 from wheelbuilder.mirror.advance import Author, Draft, advance
 from wheelbuilder.mirror.commits import Commit, differing
 from wheelbuilder.mirror.heads import Head
 from wheelbuilder.mirror.layout import (
     CHANNEL,
-    blob_keys,
     check_channel,
-    commit_key,
     head_key,
     state_key,
 )
-from wheelbuilder.mirror.marks import read_marks, rescue
-from wheelbuilder.mirror.read import kept_numbers, read_commit, read_head, read_states, state_bytes
+from wheelbuilder.mirror.read import kept_numbers, read_commit, read_head, read_states
+from wheelbuilder.mirror.rescue import rescue_commit
 from wheelbuilder.mirror.states import MirrorFile, ProjectState
 from wheelbuilder.mirror.store import Store, each
 from wheelbuilder.plan.files import IndexFile
@@ -100,7 +98,7 @@ def promote(
 ) -> tuple[Head, bool]:
     """Make a channel hold what a commit of another holds; no blob moves. Returns whether that changed it."""
     commit = resolve(store, source)
-    _rescue(store, source, commit, cache)
+    rescue_commit(store, source.channel, commit, cache=cache)
     return _install(store, commit, check_channel(target), author, cache)
 
 
@@ -114,7 +112,7 @@ def rollback(
         raise ConfigurationError(f"{channel} has no earlier commit.", "There is nothing to roll back to.")
     source = Reference(channel=channel, number=number)
     commit = resolve(store, source)
-    _rescue(store, source, commit, cache)
+    rescue_commit(store, source.channel, commit, cache=cache)
     return _install(store, commit, channel, author, cache)
 
 
@@ -151,29 +149,13 @@ def _install(
     return head, changed
 
 
-def _rescue(store: Store, source: Reference, commit: Commit, cache: Path | None) -> None:
-    """Make sure that what a commit holds stays, where a prune has marked it.
-
-    Raises UnreachableError if it is gone.
-    """
-    marks = read_marks(store)
-    if marks.since or marks.deleting:
-        states = state_bytes(store, commit.projects.values(), cache=cache)
-        files = [file for name, data in states.items() for file in ProjectState.from_bytes(data, name).files]
-        blobs = [key for file in files for key in blob_keys(file.key)]
-        rescue(store, [commit_key(source.channel, commit.number), *map(state_key, states), *blobs])
-    # A prune deletes a commit before what it holds: as long as it is kept, all of it is there.
-    kept = store.exists(commit_key(source.channel, commit.number))
-    if not kept and read_head(store, source.channel).commit.number != commit.number:
-        raise UnreachableError(f"A prune has just deleted {source}.", "Choose another commit.")
-
-
 def _require(store: Store, commit: Commit, current: Commit, cache: Path | None) -> None:
-    """Raise IntegrityError unless the files that a commit would bring to a channel are there."""
+    """Raise IntegrityError unless the states and files that a commit would bring to a channel are there."""
     names = [name for name in differing(commit, current) if name in commit.projects]
     states = read_states(store, {name: commit.projects[name] for name in names}, cache=cache)
     blobs = [file.key for state in states.values() for file in state.files]
-    wanted = [key for blob in blobs for key in (blob, f"{blob}.metadata")]
+    wanted = [state_key(commit.projects[name]) for name in names]
+    wanted += [key for blob in blobs for key in (blob, f"{blob}.metadata")]
     there = each(store.exists, wanted)
     for key in (key for key, exists in zip(wanted, there, strict=True) if not exists):
         raise IntegrityError(f"{key}, which that commit lists, is missing.", "Choose another commit.")

@@ -110,9 +110,14 @@ def snapshots_key(channel: str) -> str:
     return f"channels/{channel}/snapshots.json"
 
 
+def snapshots_prefix(channel: str) -> str:
+    """Return what the keys of the pages of all of a channel's snapshots begin with."""
+    return f"channels/{channel}/snapshots/"
+
+
 def snapshot_prefix(channel: str, number: int) -> str:
     """Return what the keys of a snapshot's pages begin with."""
-    return f"channels/{channel}/snapshots/{number}/"
+    return f"{snapshots_prefix(channel)}{number}/"
 
 
 def snapshot_page_key(channel: str, number: int, view: View, project: NormalizedName | None = None) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -22,19 +21,18 @@ from wheelbuilder.mirror.layout import (
     commits_prefix,
     content_type,
     head_key,
+    snapshots_prefix,
     state_key,
 )
 from wheelbuilder.mirror.marks import Marks, read_marks, write_marks
 from wheelbuilder.mirror.read import kept_numbers, read_head, read_history, state_bytes
+from wheelbuilder.mirror.removal import Now, announced, refuse_beside_another, running
 from wheelbuilder.mirror.snapshots import snapshots
 from wheelbuilder.mirror.states import ProjectState, timestamp
 from wheelbuilder.mirror.store import Listed, Store, each
 
 MOST_TRIES = 20
-LONGEST = 600.0  # seconds that deleting may take: a writer who comes after it relies on the end
-AT_ONCE = 1000  # keys deleted between two looks at the clock
 COMMIT = re.compile(r"channels/([^/]+)/commits/(\d+)\.json", re.ASCII)
-ORDER = ("channels/", "states/", "files/")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,11 +44,12 @@ class Pruning:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Pruner:
+class _Asked:
     """What a prune was asked for."""
 
     commits: int
-    now: datetime
+    grace: timedelta
+    now: Now
     cache: Path | None
 
 
@@ -78,20 +77,23 @@ def prune(
     """
     if commits < 1:
         raise ConfigurationError("At least the newest commit must be kept.", "Give 1 or more.")
-    pruner = _Pruner(commits=commits, now=now, cache=cache)
+    asked = _Asked(commits=commits, grace=grace, now=running(now), cache=cache)
     with nullcontext() if dry_run else store.exclusive():
         for _ in range(MOST_TRIES):
             marks = read_marks(store)
-            _alone(marks, now, store.address)
+            refuse_beside_another(marks, asked.now(), store.address)
             kept = list(_kept(store, commits))
-            planned = _plan(_unreachable(store, kept, cache), marks, grace, now)
-            if dry_run or _carry_out(store, pruner, planned, marks, kept):
+            planned = _plan(_unreachable(store, kept, cache), marks, asked)
+            if dry_run or _carry_out(store, asked, planned, marks, kept):
                 return planned
     raise UnreachableError(f"{store.address} is written by too many at once.", "Run again.")
 
 
 def _kept(store: Store, commits: int) -> Iterator[_Kept]:
-    """Yield the commits that stay: the newest of each channel, its snapshots, and what is not settled yet."""
+    """Yield the commits that stay: the newest of each channel, its snapshots, and what is not settled yet.
+
+    What is not settled includes the commit before it, for pages may still be of that one.
+    """
     for channel in sorted(store.folders("channels/")):
         head = read_head(store, channel)
         if not head.commit.number:
@@ -99,6 +101,8 @@ def _kept(store: Store, commits: int) -> Iterator[_Kept]:
         chain = ancestors(head.commit, head.unsettled, head_key(channel))
         there = set(kept_numbers(store, channel))
         wanted = {it for it in there if it > head.commit.number - commits}
+        if head.commit.number not in there:
+            wanted |= {chain[-1].number - 1} & there
         wanted |= _snapshots(store, channel, there | {commit.number for commit in chain})
         wanted -= {commit.number for commit in chain}
         found = each(lambda number: read_history(store, channel, number), sorted(wanted))  # noqa: B023
@@ -112,76 +116,64 @@ def _snapshots(store: Store, channel: str, there: set[int]) -> set[int]:
     for number in sorted(listed - there):
         raise IntegrityError(
             f"{commit_key(channel, number)}, which the snapshot {number} of {channel} stands on, is missing.",
-            REPAIR,
+            f"{REPAIR} What is lost for good: 'wheelbuilder snapshot {channel}@{number} --remove'.",
         )
-    folders = store.folders(
-        f"channels/{channel}/snapshots/"
-    )  # also those whose list is lost or still to come
+    # Also those whose list is lost or still to come:
+    folders = store.folders(snapshots_prefix(channel))
     return listed | ({int(name) for name in folders if name.isdecimal()} & there)
 
 
-def _unreachable(store: Store, kept: list[_Kept], cache: Path | None) -> list[Listed]:
-    states = {digest: name for it in kept for name, digest in it.commit.projects.items()}
+def _reached(store: Store, kept: Iterable[_Kept], cache: Path | None) -> set[str]:
+    """Return the keys of commits and of all that they hold."""
+    kept = tuple(kept)
+    states = {digest for it in kept for digest in it.commit.projects.values()}
     reached = {commit_key(it.channel, it.commit.number) for it in kept} | set(map(state_key, states))
-    for name, data in state_bytes(store, states, cache=cache).items():
-        files = ProjectState.from_bytes(data, state_key(name)).files
+    for digest, data in state_bytes(store, states, cache=cache).items():
+        files = ProjectState.from_bytes(data, state_key(digest)).files
         reached |= {key for file in files for key in blob_keys(file.key)}
+    return reached
+
+
+def _unreachable(store: Store, kept: list[_Kept], cache: Path | None) -> list[Listed]:
+    reached = _reached(store, kept, cache)
     prefixes = ["files/", "states/", *{commits_prefix(it.channel) for it in kept}]
     return [listed for prefix in prefixes for listed in store.list(prefix) if listed.key not in reached]
 
 
-def _plan(unreachable: list[Listed], marks: Marks, grace: timedelta, now: datetime) -> Pruning:
-    def due(listed: Listed) -> bool:
+def _plan(unreachable: list[Listed], marks: Marks, asked: _Asked) -> Pruning:
+    def is_due(listed: Listed) -> bool:
         since = marks.since.get(listed.key)
-        return listed.key in marks.deleting or (
-            since is not None and datetime.fromisoformat(since) + grace <= now
-        )
+        return since is not None and datetime.fromisoformat(since) + asked.grace <= now
 
+    now = asked.now()
     listed = sorted(unreachable, key=attrgetter("key"))
     return Pruning(
-        doomed=tuple(it for it in listed if due(it)), marked=tuple(it for it in listed if not due(it))
+        doomed=tuple(it for it in listed if is_due(it)), marked=tuple(it for it in listed if not is_due(it))
     )
 
 
-def _carry_out(store: Store, pruning: _Pruner, planned: Pruning, marks: Marks, kept: list[_Kept]) -> bool:
+def _carry_out(store: Store, asked: _Asked, planned: Pruning, marks: Marks, kept: list[_Kept]) -> bool:
     """Announce what is deleted, look again, delete; False if another writer was quicker."""
-    stamp = timestamp(pruning.now)
-    since = {listed.key: marks.since.get(listed.key, stamp) for listed in planned.marked}
+    stamp = timestamp(asked.now())
+    since = {it.key: marks.since.get(it.key, stamp) for it in (*planned.marked, *planned.doomed)}
     doomed = frozenset(listed.key for listed in planned.doomed)
-    if not doomed and since == marks.since:
-        return True
-    announced = write_marks(
-        store, replace(marks, since=since, deleting=doomed, started=stamp if doomed else "")
-    )
-    if announced is None or not doomed:
-        return announced is not None
-    deadline = time.monotonic() + LONGEST
-    if list(_kept(store, pruning.commits)) != kept:
-        _withdraw(store, doomed, marks.since)
-        return False
-    _checkpoint(store, doomed, pruning.cache)
-    _delete(store, doomed, deadline)
-    _withdraw(store, doomed)
+    if not doomed:
+        idle = replace(marks, since=since, deleting=doomed, started="")
+        return idle == marks or write_marks(store, idle) is not None
+    with announced(store, replace(marks, since=since), doomed, asked.now) as removal:
+        if removal is None or _is_needed(store, asked, doomed, kept):
+            return False
+        _checkpoint(store, doomed, asked.cache)
+        removal.delete()
     store.barrier()
     return True
 
 
-def _withdraw(store: Store, doomed: frozenset[str], since: Mapping[str, str] | None = None) -> None:
-    """Say that nothing of ours is being deleted any more. since: marks to put back."""
-    for _ in range(MOST_TRIES):
-        marks = read_marks(store)
-        kept = {**marks.since, **{key: moment for key, moment in (since or {}).items() if key in doomed}}
-        if write_marks(store, replace(marks, since=kept, deleting=marks.deleting - doomed, started="")):
-            return
-
-
-def _alone(marks: Marks, now: datetime, address: str) -> None:
-    """Refuse to run beside another prune; one that died is taken for dead after a while."""
-    if marks.deleting and datetime.fromisoformat(marks.started) + 2 * timedelta(seconds=LONGEST) > now:
-        raise UnreachableError(
-            f"{address}: another prune is deleting since {marks.started}, or died while it was.",
-            f"Wait for it, or run again in {2 * LONGEST / 60:.0f} minutes.",
-        )
+def _is_needed(store: Store, asked: _Asked, doomed: frozenset[str], kept: list[_Kept]) -> bool:
+    """Say whether commits that were published since need again what is doomed."""
+    known = {(it.channel, it.commit.digest) for it in kept}
+    new = [it for it in _kept(store, asked.commits) if (it.channel, it.commit.digest) not in known]
+    return not doomed.isdisjoint(_reached(store, new, asked.cache))
 
 
 def _checkpoint(store: Store, doomed: frozenset[str], cache: Path | None) -> None:
@@ -198,20 +190,3 @@ def _checkpoint(store: Store, doomed: frozenset[str], cache: Path | None) -> Non
             store.put(
                 successor, data, content_type=content_type(successor), cache_control=cache_control(successor)
             )
-
-
-def _delete(store: Store, doomed: frozenset[str], deadline: float) -> None:
-    """Delete what refers before what is referred to: commits, the newest first, then states, then blobs."""
-    ordered = sorted(doomed, key=_rank)
-    for start in range(0, len(ordered), AT_ONCE):
-        if time.monotonic() > deadline:
-            raise UnreachableError(
-                f"{store.address} deletes too slowly: {len(ordered) - start} objects are left.", "Run again."
-            )
-        store.delete(ordered[start : start + AT_ONCE])
-
-
-def _rank(key: str) -> tuple[int, int, str]:
-    kind = next(place for place, prefix in enumerate(ORDER) if key.startswith(prefix))
-    number = key.rpartition("/")[2].removesuffix(".json") if kind == 0 else ""
-    return kind, -int(number) if number.isdigit() else 0, key

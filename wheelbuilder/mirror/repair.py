@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +15,14 @@ from wheelbuilder.mirror.audit_files import Memo
 from wheelbuilder.mirror.audit_findings import Watch, read, silent
 from wheelbuilder.mirror.audit_look import Look
 from wheelbuilder.mirror.documents import SCHEMA, digest, is_sealed
-from wheelbuilder.mirror.layout import commits_prefix, head_key, snapshots_key, state_key
+from wheelbuilder.mirror.layout import (
+    blob_keys,
+    commit_key,
+    commits_prefix,
+    head_key,
+    snapshots_key,
+    state_key,
+)
 from wheelbuilder.mirror.repair_deeds import Deed, Remedy, Repairs, write
 from wheelbuilder.mirror.repair_files import replace_states, restore_metadata, right_gap, take_off
 from wheelbuilder.mirror.repair_history import keep_head, restore_commits, restore_head, restore_states
@@ -29,12 +36,17 @@ MOST_ROUNDS = 6  # each makes readable what the next one needs: heads, then stat
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Repair:
-    """A repair as planned. before, after: what an audit finds now, and once it is carried out."""
+    """A repair as planned. before, after: what an audit finds now, and once it is carried out.
+
+    heads: ETags of the heads that were seen. needed: keys that the store relies on then.
+    """
 
     before: tuple[Finding, ...]
     after: tuple[Finding, ...]
     remedies: tuple[Remedy, ...]
     journal: Journal
+    heads: Mapping[str, str | None]
+    needed: frozenset[str]
 
     @property
     def lost(self) -> tuple[Remedy, ...]:
@@ -43,7 +55,8 @@ class Repair:
 
     def carry_out(self) -> None:
         """Write and delete; raises UnreachableError if another writer was there since the audit."""
-        self.journal.carry_out()
+        if len(self.journal):
+            self.journal.carry_out(self.heads, self.needed)
 
 
 def plan(
@@ -62,7 +75,7 @@ def plan(
     memo: Memo = {}
     repairs = Repairs(store=Journal(store), now=now, cache=cache)
     seen = examine(store, deep=deep, patience=patience, memo=memo, watch=watch)
-    before = seen.findings
+    before, heads = seen.findings, {head_key(it.name): it.head.etag for it in seen.looks if it.head}
     for _ in range(MOST_ROUNDS):
         done = len(repairs.store)
         _round(repairs, seen)
@@ -71,7 +84,24 @@ def plan(
         for key in repairs.store.touched:
             memo.pop(key, None)
         seen = examine(repairs.store, deep=deep, patience=patience, memo=memo, watch=watch)
-    return Repair(before=before, after=seen.findings, remedies=tuple(repairs.remedies), journal=repairs.store)
+    return Repair(
+        before=before,
+        after=seen.findings,
+        remedies=tuple(repairs.remedies),
+        journal=repairs.store,
+        heads=heads,
+        needed=frozenset(_needed(seen)),
+    )
+
+
+def _needed(seen: Examined) -> Iterator[str]:
+    """Yield the states and files that heads and snapshots have."""
+    for look in seen.looks:
+        yield from map(state_key, (*look.current, *look.pinned))
+        yield from (commit_key(look.name, number) for number in look.snapshots)
+    for key, use in seen.used.items():
+        if use.live:
+            yield from blob_keys(key)
 
 
 def _round(repairs: Repairs, seen: Examined) -> None:
@@ -126,10 +156,18 @@ def _states(repairs: Repairs, looks: tuple[Look, ...], keys: set[str]) -> frozen
     lost = restore_states(repairs, looks, bad)
     current = {state for look in looks for state in look.current}
     for state in sorted(lost - current):
-        whose = next((look.needed[state] for look in looks if state in look.needed), "an earlier commit")
         repairs.store.delete([state_key(state)])
-        repairs.note(state_key(state), Deed.LOST, f"cannot be restored: {whose} cannot be rolled back to")
+        repairs.note(state_key(state), Deed.LOST, f"cannot be restored: {_without(looks, state)}")
     return lost & current
+
+
+def _without(looks: tuple[Look, ...], state: str) -> str:
+    """Say what the loss of an earlier state means."""
+    for look in looks:
+        if state in look.pinned:
+            return f"{look.pinned[state]} cannot be checked; 'wheelbuilder snapshot --remove' removes it"
+    whose = next((look.needed[state] for look in looks if state in look.needed), "an earlier commit")
+    return f"{whose} cannot be rolled back to"
 
 
 def _files(repairs: Repairs, seen: Examined, keys: set[str]) -> None:

@@ -39,9 +39,10 @@ class Repairs:
     remedies: list[Remedy] = field(default_factory=list)
 
     def note(self, key: str, deed: Deed, words: str) -> None:
-        """Take down what is done, once."""
+        """Take down what is done, once; a loss of a key once, whatever is said of it later."""
         remedy = Remedy(key=key, deed=deed, words=words)
-        if remedy not in self.remedies:
+        known = {it.key for it in self.remedies if it.deed is Deed.LOST} if deed is Deed.LOST else set()
+        if remedy not in self.remedies and key not in known:
             self.remedies.append(remedy)
 
 

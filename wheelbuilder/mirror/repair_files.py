@@ -30,6 +30,7 @@ from wheelbuilder.mirror.trail import extended
 from wheelbuilder.mirror.wheels import read_metadata
 
 NOTE = "taken off by a repair: damaged or lost"
+BROKEN = "is broken until the same bytes are published again; 'wheelbuilder snapshot --remove' removes it"
 
 
 def restore_metadata(repairs: Repairs, used: Mapping[str, Use], keys: Collection[str]) -> frozenset[str]:
@@ -144,7 +145,7 @@ def _advice(use: Use) -> str:
     file: MirrorFile = use.file
     project = file.filename.partition("-")[0]
     if not use.current:
-        return f"cannot be restored: {use.whose} cannot be rolled back to"
+        return f"cannot be restored: {use.whose} " + (BROKEN if use.live else "cannot be rolled back to")
     target = f" --target {file.target}" if file.target else ""
     return (
         "cannot be restored; it is off the pages. Build it again: "

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from wheelbuilder.errors import IntegrityError, UnreachableError
+from wheelbuilder.errors import IntegrityError
 from wheelbuilder.mirror.documents import digest
+from wheelbuilder.mirror.repair_carry import Entry, carry_out
 from wheelbuilder.mirror.store import Listed, Object, Store
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Entry:
-    """One deed: what to put under a key, None to delete it."""
-
-    key: str
-    found: Object | None
 
 
 class Journal:
@@ -29,8 +22,9 @@ class Journal:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._planned: dict[str, Object | None] = {}
-        self._before: dict[str, str | None] = {}  # ETags by key; None where nothing was; absent: unreadable
-        self._entries: list[_Entry] = []
+        # ETags by key; None where nothing was, "" where it cannot be read:
+        self._before: dict[str, str | None] = {}
+        self._entries: list[Entry] = []
 
     @property
     def address(self) -> str:
@@ -122,43 +116,12 @@ class Journal:
     def barrier(self) -> None:
         """Do nothing: `carry_out` ends with one."""
 
-    def carry_out(self) -> None:
-        """Do in order what was planned; raises UnreachableError if another writer was there meanwhile."""
-        etags = dict(self._before)
-        with self._store.exclusive():
-            for entry in self._entries:
-                if entry.found is None:
-                    self._delete(entry.key, etags)
-                    etags[entry.key] = None
-                else:
-                    etags[entry.key] = self._write(entry.key, entry.found, etags)
-            self._store.barrier()
+    def carry_out(self, heads: Mapping[str, str | None], needed: Collection[str]) -> None:
+        """Do in order what was planned; raises UnreachableError if another writer was there meanwhile.
 
-    def _delete(self, key: str, etags: dict[str, str | None]) -> None:
-        """Delete what was planned, looking once more right before: no store deletes under conditions."""
-        if etags.get(key):
-            there = self._store.get(key)
-            if there and there.etag != etags[key]:
-                raise UnreachableError(
-                    f"{self.address}: {key} was written by somebody else meanwhile.", "Run the repair again."
-                )
-        self._store.delete([key])
-
-    def _write(self, key: str, new: Object, etags: dict[str, str | None]) -> str:
-        etag = etags.get(key)
-        written = self._store.put(
-            key,
-            new.data,
-            content_type=new.content_type or "",
-            cache_control=new.cache_control or "",
-            if_match=etag or None,
-            if_none_match=etag is None,
-        )
-        if written is None:
-            raise UnreachableError(
-                f"{self.address}: {key} was written by somebody else meanwhile.", "Run the repair again."
-            )
-        return written
+        heads: the ETags of the heads that the plan was made from. needed: keys that must not be pruned.
+        """
+        carry_out(self._store, self._entries, {**heads, **self._before}, needed)
 
     def _etag(self, key: str) -> str | None:
         """Return the ETag of what a key will hold; "" where it cannot be read."""
@@ -171,4 +134,4 @@ class Journal:
     def _note(self, key: str, found: Object | None, etag: str | None) -> None:
         self._before.setdefault(key, etag)
         self._planned[key] = found
-        self._entries.append(_Entry(key=key, found=found))
+        self._entries.append(Entry(key=key, found=found))

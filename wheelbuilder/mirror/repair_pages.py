@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator
 from wheelbuilder.errors import WheelbuilderError
 from wheelbuilder.mirror import pages
 from wheelbuilder.mirror.audit_look import Look
-from wheelbuilder.mirror.audit_snapshots import wanted_pages
-from wheelbuilder.mirror.layout import snapshot_prefix, snapshots_key
+from wheelbuilder.mirror.audit_snapshots import taken, wanted_pages
+from wheelbuilder.mirror.layout import commit_key, snapshot_prefix, snapshots_key, snapshots_prefix
 from wheelbuilder.mirror.pages import Page
 from wheelbuilder.mirror.read import read_commit
 from wheelbuilder.mirror.repair_deeds import Deed, Repairs, write
@@ -27,6 +27,11 @@ def restore_pages(repairs: Repairs, look: Look, keys: Collection[str]) -> None:
 def restore_snapshots(repairs: Repairs, look: Look, keys: Collection[str]) -> None:
     """Render pages of snapshots again, from the states of their commits."""
     for number, commit in look.snapshots.items():
+        if commit is None and number not in look.kept:
+            words = (
+                f"cannot be restored; 'wheelbuilder snapshot {look.name}@{number} --remove' removes its pages"
+            )
+            repairs.note(commit_key(look.name, number), Deed.LOST, words)
         mine = [key for key in keys if key.startswith(snapshot_prefix(look.name, number))]
         if commit and mine:
             batches = wanted_pages(repairs.store, look.name, commit)
@@ -37,7 +42,7 @@ def restore_snapshots(repairs: Repairs, look: Look, keys: Collection[str]) -> No
 def restore_list(repairs: Repairs, look: Look) -> None:
     """List every snapshot that has pages; when and why each was taken is lost."""
     key = snapshots_key(look.name)
-    known = {number: Snapshot(number=number, time=_time(repairs, look, number)) for number in _taken(look)}
+    known = {number: Snapshot(number=number, time=_time(repairs, look, number)) for number in taken(look)}
     write(repairs.store, key, document(known))
     numbers = ", ".join(map(str, known)) or "none"
     words = f"lists those that have pages ({numbers}), with the times of their commits; their notes are lost"
@@ -52,7 +57,7 @@ def _pages(look: Look) -> Iterator[Page]:
 
 
 def _is_of_snapshot(look: Look, key: str) -> bool:
-    return key.startswith(f"channels/{look.name}/snapshots/")
+    return key.startswith(snapshots_prefix(look.name))
 
 
 def _write(repairs: Repairs, wanted: dict[str, Page], keys: Collection[str], look: Look) -> None:
@@ -65,14 +70,6 @@ def _write(repairs: Repairs, wanted: dict[str, Page], keys: Collection[str], loo
         elif key.split("/")[-2] not in lost:
             repairs.store.delete([key])
             repairs.note(key, Deed.REMOVED, "it is a page of nothing")
-
-
-def _taken(look: Look) -> list[int]:
-    prefix = f"channels/{look.name}/snapshots/"
-    names = {
-        it.key.removeprefix(prefix).partition("/")[0] for it in look.listing if it.key.startswith(prefix)
-    }
-    return sorted(int(name) for name in names if name.isascii() and name.isdigit())
 
 
 def _time(repairs: Repairs, look: Look, number: int) -> str:

@@ -111,6 +111,13 @@ def settle(store: Store, channel: str, now: datetime, *, cache: Path | None = No
     return _relieved(store, channel, done, now) if doubtful(head.trail) else done
 
 
+def look_again(store: Store, channel: str, names: frozenset[str]) -> Head:
+    """Look at the pages of some projects, whatever is known of them, and complete the newest commit."""
+    head = read_head(store, channel)
+    under = doubted(store, channel, head)
+    return complete(store, channel, head, replace(under, touched=under.touched | names, sure=False), {})
+
+
 def complete(
     store: Store,
     channel: str,

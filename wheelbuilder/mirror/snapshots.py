@@ -22,6 +22,7 @@ from wheelbuilder.mirror.layout import (
 )
 from wheelbuilder.mirror.pages import Page, gap_files, project_page, root_page, whole_files
 from wheelbuilder.mirror.read import read_states
+from wheelbuilder.mirror.rescue import rescue_commit
 from wheelbuilder.mirror.settle import write
 from wheelbuilder.mirror.states import ProjectState, timestamp
 from wheelbuilder.mirror.store import Object, Store, each
@@ -57,10 +58,14 @@ def take(
     progress: Progress = lambda _done, _all: None,
     cache: Path | None = None,
 ) -> Snapshot:
-    """Write the pages of a commit under its number, then list it; a snapshot that exists stays as it is."""
+    """Write the pages of a commit under its number, then list it; a snapshot that exists stays as it is.
+
+    Raises UnreachableError if a prune has just deleted the commit.
+    """
     there = {snapshot.number: snapshot for snapshot in snapshots(store, channel)}
     if commit.number in there:
         return there[commit.number]
+    rescue_commit(store, channel, commit, cache=cache)
     names = sorted(commit.projects)
     for start in range(0, len(names), AT_ONCE):
         batch = {name: commit.projects[name] for name in names[start : start + AT_ONCE]}

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
 
 from wheelbuilder.errors import ConfigurationError, IntegrityError, UnreachableError
@@ -17,7 +18,14 @@ from wheelbuilder.mirror.channels import Reference, channel_names, resolve
 from wheelbuilder.mirror.commits import Commit, touched
 from wheelbuilder.mirror.ground import Ground
 from wheelbuilder.mirror.heads import Head
-from wheelbuilder.mirror.layout import CHANNEL, cache_control, check_channel, content_type
+from wheelbuilder.mirror.layout import (
+    CHANNEL,
+    cache_control,
+    check_channel,
+    commits_prefix,
+    content_type,
+    snapshots_prefix,
+)
 from wheelbuilder.mirror.marks import rescue
 from wheelbuilder.mirror.read import read_commit, read_head, read_states
 from wheelbuilder.mirror.settle import complete, settle, write_head
@@ -71,7 +79,7 @@ def survey(source: Store, destination: Store, channels: Sequence[str] = ()) -> C
     return Copying(
         moves=moves,
         snapshots=taken,
-        shared=tuple(it for prefix in SHARED for it in _missing(source, destination, prefix)),
+        shared=tuple(it for folder in SHARED for it in _missing(source.list(folder), destination, folder)),
         history=tuple(it for move in moves for it in _history(source, destination, move)),
     )
 
@@ -85,9 +93,9 @@ def copy(
     cache: Path | None = None,
 ) -> None:
     """Carry out what was surveyed; may be repeated after an interruption, from a new survey."""
-    counted = _Counted(total=copying.size, progress=progress)
     with destination.exclusive():
-        rescue(destination, [listed.key for prefix in PRUNED for listed in source.list(prefix)])
+        copying = _with_what_was_pruned(source, destination, copying)
+        counted = _Counted(total=copying.size, progress=progress)
         _copy_all(source, destination, copying.shared, counted)
         destination.barrier()
         _require(source, destination, copying.moves)
@@ -95,8 +103,25 @@ def copy(
             _advance(destination, move, cache)
         _copy_all(source, destination, copying.history, counted)
         for channel, taken in copying.snapshots.items():
-            add(destination, channel, taken)
+            left = {it.number for it in snapshots(source, channel)}  # its pages may be gone
+            add(destination, channel, [it for it in taken if it.number in left])
         destination.barrier()
+
+
+def _with_what_was_pruned(source: Store, destination: Store, copying: Copying) -> Copying:
+    """Take the marks of a prune away from what the destination has, and add what it has no more."""
+    numbers = {commits_prefix(move.channel): move.new.number for move in copying.moves}
+    listings = {folder: tuple(source.list(folder)) for folder in (*PRUNED, *numbers)}
+    rescue(destination, [listed.key for listing in listings.values() for listed in listing])
+    late = {folder: _missing(listings[folder], destination, folder) for folder in listings}
+    shared = (*copying.shared, *(it for folder in PRUNED for it in late[folder]))
+    commits = (it for folder, most in numbers.items() for it in _numbered(late[folder], folder, most))
+    history = (*copying.history, *commits)
+    return replace(copying, shared=_each_once(shared), history=_each_once(history))
+
+
+def _each_once(listed: Iterable[Listed]) -> tuple[Listed, ...]:
+    return tuple({it.key: it for it in listed}.values())
 
 
 @dataclass(kw_only=True, slots=True)
@@ -140,12 +165,15 @@ def _channels(source: Store) -> tuple[str, ...]:
 
 def _history(source: Store, destination: Store, move: Move) -> Iterator[Listed]:
     """Yield the commits and snapshots' pages to copy, up to the commit that the destination gets."""
-    for kind in ("commits", "snapshots"):
-        folder = f"channels/{move.channel}/{kind}/"
-        for listed in _missing(source, destination, folder):
-            number = listed.key.removeprefix(folder).partition("/")[0].removesuffix(".json")
-            if number.isdecimal() and int(number) <= move.new.number:
-                yield listed
+    for folder in (commits_prefix(move.channel), snapshots_prefix(move.channel)):
+        yield from _numbered(_missing(source.list(folder), destination, folder), folder, move.new.number)
+
+
+def _numbered(listed: Iterable[Listed], folder: str, most: int) -> Iterator[Listed]:
+    for it in listed:
+        number = it.key.removeprefix(folder).partition("/")[0].removesuffix(".json")
+        if number.isdecimal() and int(number) <= most:
+            yield it
 
 
 def _require(source: Store, destination: Store, moves: Iterable[Move]) -> None:
@@ -163,9 +191,9 @@ def _require(source: Store, destination: Store, moves: Iterable[Move]) -> None:
                     )
 
 
-def _missing(source: Store, destination: Store, prefix: str) -> Iterator[Listed]:
+def _missing(listing: Iterable[Listed], destination: Store, prefix: str) -> Iterator[Listed]:
     there = {listed.key: listed for listed in destination.list(prefix)}
-    for listed in sorted(source.list(prefix), key=lambda it: it.key):
+    for listed in sorted(listing, key=attrgetter("key")):
         held = there.get(listed.key)
         newer = held is not None and prefix in REPLACED and listed.modified > held.modified
         if held is None or held.size != listed.size or newer:

@@ -47,11 +47,9 @@ def next_attempt(failed: Failed, attempt: Attempt) -> Attempt | None:
     number = attempt.number + 1
     if number > MOST_ATTEMPTS or failed.remembered:
         return None
-    if failed.passing:
-        return Attempt(number=number, pause=PAUSE)
     match failed.failure:
-        case FailureClass.HANG:
+        case FailureClass.HANG | FailureClass.KILLED:
             return Attempt(number=number)
         case FailureClass.OUT_OF_MEMORY:
             return Attempt(number=number, thrift=2)
-    return None
+    return Attempt(number=number, pause=PAUSE) if failed.passing else None

@@ -259,8 +259,14 @@ class Engine:
         return process.run((self.name, verb, *plain, *options, image), timeout=TRANSFER_TIMEOUT, network=True)
 
     def has(self, image: str) -> bool:
-        """Say whether an image is here."""
-        return _architecture(self.name, image) is not None
+        """Say whether an image is here; UnreachableError if the engine does not work at all any more."""
+        if _architecture(self.name, image) is not None:
+            return True
+        if not self.answers():
+            raise UnreachableError(
+                f"{self.name} does not answer any more.", "`wheelbuilder doctor` says more."
+            )
+        return False
 
     def architecture(self, image: str) -> str:
         """Return the architecture of a local image, as OCI names it; ConfigurationError if it is not here."""

@@ -29,7 +29,7 @@ demo: setup $(INSTALLED)
 	$(BIN)/wheelbuilder run requirements-lists/demo.toml --store $(STORE)
 
 test: setup-tests $(INSTALLED)
-	$(BIN)/pytest --numprocesses auto --dist loadgroup
+	$(BIN)/pytest --numprocesses auto
 
 test-s3-all: setup-s3 $(INSTALLED)
 	S3_SERVERS="$(S3_SERVERS)" $(BIN)/pytest -m s3

@@ -43,10 +43,7 @@ def test_demo_and_test_set_up_before_they_run() -> None:
     assert demo[0] == "sh containers/setup.sh run"
     assert demo[-1] == ".venv/bin/wheelbuilder run requirements-lists/demo.toml --store elsewhere"
     test = make("--dry-run", "test").stdout.splitlines()
-    assert (
-        test[0] == "sh containers/setup.sh test"
-        and test[-1] == ".venv/bin/pytest --numprocesses auto --dist loadgroup"
-    )
+    assert test[0] == "sh containers/setup.sh test" and test[-1] == ".venv/bin/pytest --numprocesses auto"
 
 
 def test_images_passes_on_what_was_chosen() -> None:

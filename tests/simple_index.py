@@ -66,7 +66,9 @@ class SimpleIndex:
         time.sleep(answer.delay)
         with self._lock:
             self._at_once -= 1
-        return Answer(status=304) if answer.status == 200 and if_none_match == answer.etag else answer
+        if answer.status == 200 and if_none_match == answer.etag:
+            return Answer(status=304, headers={"ETag": answer.etag})  # uv takes no 304 without
+        return answer
 
     def __enter__(self) -> SimpleIndex:
         self._thread.start()

@@ -56,8 +56,11 @@ def test_a_known_failure_would_still_be_compiled_by_a_consumer() -> None:
 def test_what_is_published_counts_beside_what_upstream_has() -> None:
     yanked = covered({A: (file("a-1.0-py3-none-any.whl", yanked="bad"),)}, Recipe(project=A))
     assert not yanked.complete
+    assert [gap.passed_over for gap in yanked.gaps] == [True]
     foreign = covered({A: files("c-1.0-py3-none-any.whl")}, Recipe(project=A))
     assert not foreign.complete
+    assert [gap.passed_over for gap in foreign.gaps] == [False]
+    assert [pin.name for pin in foreign.served] == ["b"]
 
 
 def test_lines_that_nobody_can_read() -> None:

@@ -135,14 +135,10 @@ class Resolver:
     def _ask_pip(
         self, options: tuple[str, ...], wanted: tuple[str, ...], constraints: Path
     ) -> tuple[IndexFile, ...]:
-        platforms = platform_tags(self.target.libc, self.target.libc_version, self.target.arch)
         argv = (
             *(sys.executable, "-m", PIP, "--isolated", "--disable-pip-version-check", "install"),
             *("--dry-run", "--ignore-installed", "--quiet", "--report", "-", "--only-binary", ":all:"),
-            *("--target", str(self.scratch / "nothing")),
-            *("--python-version", self.target.full_version, "--implementation", "cp"),
-            *("--abi", self.target.interpreter, "--abi", "abi3", "--abi", "none", *options),
-            *(word for platform in platforms for word in ("--platform", platform)),
+            *("--target", str(self.scratch / "nothing"), *pip_options(self.target), *options),
             *("--index-url", self.index_url, *self._find_links()),
             *("--constraint", str(constraints), *wanted),
         )
@@ -173,6 +169,16 @@ class Resolver:
 def uv() -> str:
     """Return the path of the uv that belongs to this installation."""
     return str(Path(sys.executable).parent / "uv")
+
+
+def pip_options(target: Target) -> tuple[str, ...]:
+    """Return what makes pip take the wheels that a target takes."""
+    platforms = platform_tags(target.libc, target.libc_version, target.arch)
+    return (
+        *("--python-version", target.full_version, "--implementation", "cp"),
+        *("--abi", target.interpreter, "--abi", "abi3", "--abi", "none"),
+        *(word for platform in platforms for word in ("--platform", platform)),
+    )
 
 
 def applicable(requirements: Iterable[str], target: Target) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from packaging.utils import canonicalize_name
@@ -15,43 +15,46 @@ from wheelbuilder.cli.planning import (
     upstream_index,
     with_closures,
 )
-from wheelbuilder.cli.proofs import print_proof, proof_document
+from wheelbuilder.cli.proofs import Proof, print_proof, proof_document
 from wheelbuilder.cli.screen import say, say_json
-from wheelbuilder.inputs.pins import Quarantined
 from wheelbuilder.mirror.channels import Reference, resolve
 from wheelbuilder.mirror.read import gap_files, read_head, states_cache
 from wheelbuilder.mirror.stores import lacking, open_store
-from wheelbuilder.plan.coverage import Coverage, coverage, quarantined
+from wheelbuilder.plan.coverage import coverage, quarantined
 from wheelbuilder.report.memory import Memory
+
+if TYPE_CHECKING:
+    from wheelbuilder.report.simulate import Simulated
 
 
 @click.command(name="coverage")
 @planning_options
 @click.option("--store", required=True, help="The mirror: a directory, or s3://bucket/prefix.")
 @click.option("--channel", help="This channel, or CHANNEL@NUMBER. Default: the list's.")
+@click.option("--simulate", is_flag=True, help="Let uv and pip try whether they find what the proof says.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
-def command(store: str, channel: str | None, as_json: bool, **options: Any) -> int:
+def command(store: str, channel: str | None, simulate: bool, as_json: bool, **options: Any) -> int:
     """Say what a consumer of LIST would still compile with this mirror.
 
-    Exit status 1 if anything, or if a line of the constraints cannot be read.
+    Exit status 1 if anything, or if a line of the constraints cannot be read, or if --simulate finds that
+    an installer disagrees.
     """
-    reference = Reference.parse(channel) if channel else None
-    covered, unread = proof(Chosen(**options), store, reference)
-    print_proof(covered, err=as_json)
-    for line in unread:
+    proven = proof(Chosen(**options), store, Reference.parse(channel) if channel else None)
+    print_proof(proven.covered, err=as_json)
+    for line in proven.unread:
         say(f"not proven, because a line cannot be read: {line}", err=as_json)
+    simulated = _simulated(proven, err=as_json) if simulate else ()
     if as_json:
-        say_json(proof_document(covered, unread))
-    return 0 if all(it.complete for it in covered) and not unread else 1
+        say_json(proof_document(proven.covered, proven.unread, simulated))
+    return 0 if proven.complete and not any(it.disagreements for it in simulated) else 1
 
 
-def proof(
-    chosen: Chosen, address: str, reference: Reference | None
-) -> tuple[tuple[Coverage, ...], tuple[Quarantined, ...]]:
-    """Return a list's coverage by a commit (None: of the list's channel), and the lines nobody can read."""
+def proof(chosen: Chosen, address: str, reference: Reference | None) -> Proof:
+    """Prove a list's coverage by a commit (None: the newest of the list's channel)."""
     catalogue, listed = read_inputs(chosen)
     store = open_store(address)
-    commit = resolve(store, reference) if reference else read_head(store, listed.channel).commit
+    channel = reference.channel if reference else listed.channel
+    commit = resolve(store, reference) if reference else read_head(store, channel).commit
     if not commit.number:
         say(f"{store.address} {lacking(store, listed.channel)}: it counts as an empty mirror.", err=True)
     mirror = gap_files(store, commit, cache=states_cache())
@@ -60,5 +63,20 @@ def proof(
     listed = with_closures(listed, catalogue, index)
     plan = draw_up(chosen, catalogue, listed, index, mirror, experience=known)
     only = frozenset(map(canonicalize_name, chosen.pins)) or listed.projects
-    branches = [branch.branch for branch in listed.branches]
-    return coverage(plan, mirror, branches), quarantined(listed.branches, only)
+    return Proof(
+        covered=coverage(plan, mirror, [branch.branch for branch in listed.branches]),
+        unread=quarantined(listed.branches, only),
+        store=store,
+        commit=Reference(channel=channel, number=commit.number),
+        upstream=index.url,
+        catalogue=catalogue,
+    )
+
+
+def _simulated(proven: Proof, *, err: bool) -> tuple[Simulated, ...]:
+    # Imported where it is needed: a proof alone starts no server and no process.
+    from wheelbuilder.cli.simulation import print_simulation, simulation
+
+    simulated = simulation(proven)
+    print_simulation(simulated, err=err)
+    return simulated

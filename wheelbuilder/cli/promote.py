@@ -59,9 +59,9 @@ def command(
 
 def _require_coverage(address: str, reference: Reference, path: Path) -> None:
     chosen = Chosen(list_path=path, targets=(), pins=(), strict=False, images=None, upstream=None)
-    covered, unread = proof(chosen, address, reference)
-    print_proof(covered, err=True)
-    if lacks := _lacks(covered, unread):
+    proven = proof(chosen, address, reference)
+    print_proof(proven.covered, err=True)
+    if lacks := _lacks(proven.covered, proven.unread):
         raise IntegrityError(
             f"{reference} does not cover {path}: {', '.join(lacks)}.",
             f"Run 'wheelbuilder coverage {path} --store {address} --channel {reference}' for details.",

@@ -3,11 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from wheelbuilder.cli.screen import say
+from wheelbuilder.inputs.images import Catalogue
 from wheelbuilder.inputs.pins import Quarantined
+from wheelbuilder.mirror.channels import Reference
+from wheelbuilder.mirror.store import Store
 from wheelbuilder.plan.coverage import Coverage, Gap, lines
+
+if TYPE_CHECKING:
+    from wheelbuilder.report.simulate import Simulated
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Proof:
+    """A list's coverage by a commit of a channel, and the lines of its constraints that nobody can read."""
+
+    covered: tuple[Coverage, ...]
+    unread: tuple[Quarantined, ...]
+    store: Store
+    commit: Reference
+    upstream: str
+    catalogue: Catalogue
+
+    @property
+    def complete(self) -> bool:
+        """Whether a consumer finds a wheel for every pin."""
+        return all(it.complete for it in self.covered) and not self.unread
 
 
 def print_proof(covered: Sequence[Coverage], *, err: bool) -> None:
@@ -22,9 +46,16 @@ def print_proof(covered: Sequence[Coverage], *, err: bool) -> None:
         say(line, err=err)
 
 
-def proof_document(covered: Sequence[Coverage], unread: Sequence[Quarantined]) -> list[dict[str, Any]]:
+def proof_document(
+    covered: Sequence[Coverage], unread: Sequence[Quarantined], simulated: Sequence[Simulated] = ()
+) -> list[dict[str, Any]]:
     """Return the coverage of each branch and target as JSON values. unread: lines whose pins nobody knows."""
-    return [_document(it, [line for line in unread if line.origin.branch == it.branch]) for it in covered]
+    tried = {(it.branch, it.target): _simulation(it) for it in simulated}
+    return [
+        _document(it, [line for line in unread if line.origin.branch == it.branch])
+        | tried.get((it.branch, it.target), {})
+        for it in covered
+    ]
 
 
 def _document(covered: Coverage, unread: Sequence[Quarantined]) -> dict[str, Any]:
@@ -36,6 +67,23 @@ def _document(covered: Coverage, unread: Sequence[Quarantined]) -> dict[str, Any
         "missing": [_gap(gap) for gap in covered.missing],
         "quarantined": [str(line) for line in unread],
         "line": covered.line,
+    }
+
+
+def _simulation(found: Simulated) -> dict[str, Any]:
+    disagreements = [
+        {"project": it.pin.name, "version": it.pin.version_text, "proven": it.proven, "said": it.said}
+        for it in found.disagreements
+    ]
+    return {
+        "simulation": {
+            "installer": found.installer,
+            "pins": found.pins,
+            "gaps": found.gaps,
+            "remarks": list(found.remarks),
+            "disagreements": disagreements,
+            "line": found.line,
+        }
     }
 
 

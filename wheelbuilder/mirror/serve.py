@@ -65,7 +65,7 @@ def serving(
         if told:
             told(request)
 
-    listener = _listen(host, port, partial(_Handler, root.resolve(), note))
+    listener = listen(host, port, partial(_Handler, root.resolve(), note))
     with listener:
         server.url = f"http://{host}:{listener.server_address[1]}/"
         thread = threading.Thread(target=listener.serve_forever, args=(0.05,), daemon=True)
@@ -88,7 +88,8 @@ class _Listener(ThreadingHTTPServer):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
-def _listen(host: str, port: int, handler: Callable[..., _Handler]) -> _Listener:
+def listen(host: str, port: int, handler: Callable[..., BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
+    """Return a listening server, which answers each connection in a thread; port 0 takes a free one."""
     try:
         return _Listener((host, port), handler)
     except (OSError, OverflowError) as error:
@@ -111,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer with a file, its page for people or machines, a redirect or an error."""
-        parts = _parts(self.path)
+        parts = parts_of(self.path)
         if parts is None:
             return self._empty(HTTPStatus.NOT_FOUND)
         if (moved := self._moved(parts)) is not None:
@@ -217,7 +218,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.note(Request(method=self.command, path=self.path, status=status, content_type=kind, agent=agent))
 
 
-def _parts(target: str) -> list[str] | None:
+def parts_of(target: str) -> list[str] | None:
     """Return the parts of a request's path, or None for one that no key can have."""
     parts = [part for part in unquote(urlsplit(target).path).split("/") if part]
     bad = any(part.startswith(".") or re.search(r"[\\\x00-\x1f\x7f]", part) for part in parts)

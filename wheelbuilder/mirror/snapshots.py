@@ -16,12 +16,13 @@ from wheelbuilder.mirror.documents import REPAIR, sealed, unsealed
 from wheelbuilder.mirror.layout import (
     IMMUTABLE,
     View,
+    page_key,
     snapshot_page_key,
     snapshot_prefix,
     snapshots_key,
 )
 from wheelbuilder.mirror.pages import Page, gap_files, project_page, root_page, whole_files
-from wheelbuilder.mirror.read import read_states
+from wheelbuilder.mirror.read import read_head, read_states
 from wheelbuilder.mirror.rescue import rescue_commit
 from wheelbuilder.mirror.settle import write
 from wheelbuilder.mirror.states import ProjectState, timestamp
@@ -100,6 +101,22 @@ def add(store: Store, channel: str, taken: Sequence[Snapshot]) -> None:
     new = {snapshot.number: snapshot for snapshot in taken if snapshot.number not in there}
     if new:
         _edit(store, channel, lambda known: {**new, **known})
+
+
+def gap_pages(store: Store, channel: str, number: int) -> str:
+    """Return what the keys of the gap view's pages of a commit begin with: the channel's own or a snapshot's.
+
+    Raises ConfigurationError where the commit has none.
+    """
+    if read_head(store, channel).commit.number == number:
+        return page_key(channel, View.GAP).removesuffix("index.html")
+    key = snapshot_page_key(channel, number, View.GAP)
+    if not store.exists(key):
+        raise ConfigurationError(
+            f"{channel}@{number} has no pages that an installer could read.",
+            f"Make them: wheelbuilder snapshot {channel}@{number} --store {store.address}",
+        )
+    return key.removesuffix("index.html")
 
 
 def drop(store: Store, channel: str, number: int) -> None:

@@ -11,8 +11,9 @@ from packaging.version import Version
 
 from wheelbuilder.inputs.pins import Constraints, Pin, Quarantined
 from wheelbuilder.inputs.targets import Target
-from wheelbuilder.plan.decide import Offer, best_wheel
+from wheelbuilder.plan.decide import Offer, best_wheel, files_of
 from wheelbuilder.plan.decisions import Build, Decision, Postponed, Unavailable
+from wheelbuilder.plan.files import accepts
 from wheelbuilder.plan.plans import MirrorFiles, Plan
 
 LEADING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -21,21 +22,34 @@ Reasons = Mapping[tuple[NormalizedName, Version, Target], str]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gap:
-    """A pin for which a consumer finds no wheel, with the reason."""
+    """A pin for which a consumer takes no wheel, with the reason.
+
+    passed_over: whether there is a wheel for the target, which installers pass over for something else.
+    """
 
     pin: Pin
     reason: str
+    passed_over: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Coverage:
-    """A branch on a target. pins: how many apply; compiled: with an sdist only; missing: with nothing."""
+    """A branch on a target. pins: how many apply; compiled: with an sdist only; missing: with nothing.
+
+    served: the pins for which a consumer takes a wheel.
+    """
 
     branch: str
     target: Target
     pins: int
     compiled: tuple[Gap, ...]
     missing: tuple[Gap, ...]
+    served: tuple[Pin, ...] = ()
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """All pins for which a consumer takes no wheel."""
+        return (*self.compiled, *self.missing)
 
     @property
     def complete(self) -> bool:
@@ -62,7 +76,7 @@ def coverage(
     """
     judged: dict[Target, list[tuple[Decision, Gap | None]]] = {target: [] for target in plan.targets}
     for decision in plan.decisions:
-        gap = _gap(decision, failures or {}) if _is_open(decision, published, plan) else None
+        gap = _gap(decision, published, plan, failures or {})
         judged[decision.target].append((decision, gap))
     return tuple(_of(branch, target, judged[target]) for branch in branches for target in plan.targets)
 
@@ -97,26 +111,25 @@ def _of(branch: str, target: Target, judged: Iterable[tuple[Decision, Gap | None
         pins=len(own),
         compiled=tuple(gap for decision, gap in own if gap and _would_compile(decision)),
         missing=tuple(gap for decision, gap in own if gap and not _would_compile(decision)),
+        served=tuple(decision.pin for decision, gap in own if gap is None),
     )
-
-
-def _is_open(decision: Decision, published: MirrorFiles, plan: Plan) -> bool:
-    if not isinstance(decision, Build | Postponed | Unavailable):
-        return False
-    if isinstance(decision, Unavailable):
-        return True  # contradicting pins stay unavailable, whatever wheels there are
-    ours, theirs = published.get(decision.pin.name, ()), plan.upstream.get(decision.pin.name) or ()
-    return best_wheel(decision.pin, decision.target, Offer.of(decision.pin, ours, theirs)) is None
 
 
 def _would_compile(decision: Decision) -> bool:
     return not isinstance(decision, Unavailable) or decision.would_compile
 
 
-def _gap(decision: Decision, failures: Reasons) -> Gap:
-    reason = decision.reason if isinstance(decision, Build | Postponed | Unavailable) else ""
-    known = failures.get((decision.pin.name, decision.pin.version, decision.target))
-    return Gap(pin=decision.pin, reason=known or reason)
+def _gap(decision: Decision, published: MirrorFiles, plan: Plan, failures: Reasons) -> Gap | None:
+    if not isinstance(decision, Build | Postponed | Unavailable):
+        return None
+    pin, target = decision.pin, decision.target
+    offer = Offer.of(pin, published.get(pin.name, ()), plan.upstream.get(pin.name) or ())
+    # contradicting pins stay unavailable, whatever wheels there are
+    if not isinstance(decision, Unavailable) and best_wheel(pin, target, offer):
+        return None
+    known = failures.get((pin.name, pin.version, target))
+    passed_over = any(accepts(target, file) for file in files_of(pin, offer.files))
+    return Gap(pin=pin, reason=known or decision.reason, passed_over=passed_over)
 
 
 def _listed(gaps: tuple[Gap, ...]) -> str:

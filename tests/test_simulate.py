@@ -260,9 +260,17 @@ def test_a_search_without_end_is_cut_and_says_so(tmp_path: Path) -> None:
     assert found.line.endswith("40 more pins not asked about, because too many were refused")
 
 
+def test_gaps_do_not_count_as_refused(tmp_path: Path) -> None:
+    gaps = [f"g{at}===1" for at in range(module.MOST_REFUSED + 1)]
+    branches = [many(2, gaps=len(gaps)), replace(many(4), branch="other")]
+    found, _ = asked(tmp_path, REFUSES, branches, [*gaps, "p3===1"])
+    assert [it.pins for it in found] == [2, 4]
+    assert [str(it.pin) for it in found[1].disagreements] == ["p3===1"]
+
+
 def test_many_gaps_are_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_GAPS", 4)
-    (found,), runs = asked(tmp_path, REFUSES, [many(0, gaps=10)], [f"g{at}===1" for at in (0, 3, 6, 9)])
+    (found,), runs = asked(tmp_path, REFUSES, [many(0, gaps=10)], [f"g{at}===1" for at in (0, 2, 5, 7)])
     assert (found.gaps, found.disagreements, runs) == (4, (), [1] * 4)
     assert found.line == f"{X86}: it agrees on 0 pins and 4 gaps; 6 more gaps not asked about"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections import deque
@@ -90,6 +89,7 @@ class _Inquiry:
         self.answers: dict[Identity, Answer] = {}
         self._target = target
         self._installer, self._judge = installers[0], installers[-1]
+        self._singled_out = 0  # pins that the proof says are covered
         self._judged: dict[Identity, Answer] = {}
 
     def check(self, covered: Coverage, told: Callable[[], None]) -> Simulated:
@@ -115,18 +115,15 @@ class _Inquiry:
     def _ask_together(self, pins: Iterable[Pin], told: Callable[[], None]) -> None:
         """Ask about all pins at once; as long as some are refused, about fewer, until it is clear which."""
         waiting = deque([tuple(pin for pin in pins if pin.identity not in self.answers)])
-        while waiting and self._refusals < MOST_REFUSED:
+        while waiting and self._singled_out < MOST_REFUSED:
             asked = waiting.popleft()
             answer = self._installer.ask(asked) if asked else None
             if answer and (answer.found or len(asked) == 1):
                 self.answers.update((pin.identity, answer) for pin in asked)
+                self._singled_out += not answer.found
                 told()
             elif answer:
                 waiting.extendleft(reversed(_parts(asked, answer.words)))
-
-    @property
-    def _refusals(self) -> int:
-        return sum(not answer.found for answer in self.answers.values())
 
     def _ask_alone(self, pins: Iterable[Pin], told: Callable[[], None]) -> None:
         waiting = [pin for pin in pins if pin.identity not in self.answers]
@@ -170,7 +167,8 @@ def _questions(covered: Coverage) -> tuple[Pin, ...]:
 def _chosen(covered: Coverage) -> tuple[Gap, ...]:
     """Return the gaps to ask about, spread over the alphabet where there are too many."""
     gaps = [gap for gap in covered.gaps if not gap.passed_over]
-    return tuple(gaps[:: math.ceil(len(gaps) / MOST_GAPS) or 1])
+    asked = min(len(gaps), MOST_GAPS)
+    return tuple(gaps[at * len(gaps) // asked] for at in range(asked))
 
 
 def _parts(pins: tuple[Pin, ...], words: str) -> list[tuple[Pin, ...]]:

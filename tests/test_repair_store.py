@@ -435,6 +435,19 @@ class TestCare:
         (remedy,) = repair(store).remedies
         assert remedy.deed is Deed.REMOVED and deep(store) == ()
 
+    @pytest.mark.parametrize("thorough", [False, True])
+    @pytest.mark.parametrize("marks", [b"x", sealed({"since": [], "deleting": "", "started": 1})])
+    def test_the_marks_of_a_prune_and_a_wheel(self, store: Mirror, marks: bytes, thorough: bool) -> None:
+        """The state without the wheel is there already, so that whoever writes it asks the marks."""
+        change = wheel_change(store.path.parent / "built", "p0", "9")
+        publish(store, "candidate", [change], run="", now=NOW)
+        next(store.path.glob("files/*/p0-9*.whl")).unlink()
+        (store.path / "prune.json").write_bytes(marks)
+        planned = plan(store, deep=thorough, now=LATER, patience=0)
+        planned.carry_out()
+        assert "prune.json" in {it.key for it in planned.remedies if it.deed is Deed.REMOVED}
+        assert len(planned.lost) == 1 and is_clean(deep(store))
+
 
 class TestCommand:
     @pytest.fixture(autouse=True)

@@ -28,7 +28,7 @@ from wheelbuilder.mirror.repair_files import replace_states, restore_metadata, r
 from wheelbuilder.mirror.repair_history import keep_head, restore_commits, restore_head, restore_states
 from wheelbuilder.mirror.repair_journal import Journal
 from wheelbuilder.mirror.repair_pages import restore_list, restore_pages, restore_snapshots
-from wheelbuilder.mirror.repair_records import restore_records
+from wheelbuilder.mirror.repair_records import restore_marks, restore_records
 from wheelbuilder.mirror.store import Object, Store
 
 MOST_ROUNDS = 6  # each makes readable what the next one needs: heads, then states and commits, then pages
@@ -109,6 +109,7 @@ def _round(repairs: Repairs, seen: Examined) -> None:
     errors = [finding for finding in seen.findings if finding.severity is Severity.ERROR]
     for finding in errors:
         _refuse_newer(repairs.store, finding.key)
+    restore_marks(repairs)
     _rewrite(repairs, errors)
     keys = {finding.key for finding in errors if finding.kind is not Kind.HEADERS}
     if _heads(repairs, seen.looks, keys):

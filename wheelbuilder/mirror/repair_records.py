@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from wheelbuilder.errors import IntegrityError
 from wheelbuilder.mirror.audit_findings import silent
 from wheelbuilder.mirror.audit_records import documents, outcomes
 from wheelbuilder.mirror.documents import readable
 from wheelbuilder.mirror.layout import MARKS_KEY
+from wheelbuilder.mirror.marks import read_marks
 from wheelbuilder.mirror.repair_deeds import Deed, Repairs, write
 
 WORDS = {
@@ -16,6 +18,16 @@ WORDS = {
     "logs": "cannot be restored: build again to have a log",
     "sdists": "cannot be restored: build again to keep the source",
 }
+
+
+def restore_marks(repairs: Repairs) -> None:
+    """Remove the marks of a prune if they are damaged: whatever is written again asks them first."""
+    try:
+        read_marks(repairs.store)
+    except IntegrityError:
+        repairs.store.delete([MARKS_KEY])
+        words = "the next prune marks again, and its grace period begins anew"
+        repairs.note(MARKS_KEY, Deed.REMOVED, words)
 
 
 def restore_records(repairs: Repairs, keys: Collection[str]) -> None:
@@ -29,9 +41,6 @@ def restore_records(repairs: Repairs, keys: Collection[str]) -> None:
         if key in copies:
             write(store, key, readable(copies[key]))
             repairs.note(key, Deed.RESTORED, "from the record of its run")
-        elif key == MARKS_KEY:
-            store.delete([key])
-            repairs.note(key, Deed.REMOVED, "the next prune marks again, and its grace period begins anew")
         elif key.startswith("offers/"):
             store.delete([key])
             repairs.note(key, Deed.REMOVED, "the next run that changes anything makes it again")

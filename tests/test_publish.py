@@ -623,6 +623,40 @@ def _append(results: list[Published], store: Store, change: Change) -> None:
     results.append(put(store, change))
 
 
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda _: b"",
+    "cut off": lambda data: data[:-1],
+    "one byte": lambda data: data[:-1] + bytes([data[-1] ^ 1]),
+}
+
+
+class TestWhatIsThereAlreadyIsDamaged:
+    """A wheel or a state that was left in the store is named after its digest, but does not have it."""
+
+    @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+    @pytest.mark.parametrize("left", ["files/*/*.whl", "files/*/*.metadata", "states/*.json"])
+    def test_the_bytes_at_hand_take_its_place(
+        self, store: DirectoryStore, built: Path, left: str, damage: Callable[[bytes], bytes]
+    ) -> None:
+        foo, bar = wheel_change(built), wheel_change(built, "bar")
+        put(store, foo, channel="other")
+        orphans = set(store.path.glob(left))
+        put(store, bar)
+        for path in orphans:
+            path.write_bytes(damage(path.read_bytes()))
+        put(store, foo)
+        assert filenames(store) == {change.wheels[0].filename for change in (foo, bar)}
+        assert_clean(store)
+
+    def test_whole_objects_are_not_written_again(self, store: DirectoryStore, built: Path) -> None:
+        put(store, wheel_change(built), channel="other")
+        before = {key: it for key, it in snapshot(store.path).items() if key.startswith(("files", "states"))}
+        assert before
+        put(store, wheel_change(built))
+        after = snapshot(store.path)
+        assert {key: after[key] for key in before} == before
+
+
 class TestUpstreamTakesAName:
     """Upstream uploads a file under a name that we have published: ours steps back, its bytes stay."""
 

@@ -20,6 +20,7 @@ from wheelbuilder.mirror.heads import Head
 from wheelbuilder.mirror.layout import state_key
 from wheelbuilder.mirror.marks import rescue
 from wheelbuilder.mirror.read import keep_states, read_head
+from wheelbuilder.mirror.renew import renew
 from wheelbuilder.mirror.settle import complete, settle, write, write_head
 from wheelbuilder.mirror.states import timestamp
 from wheelbuilder.mirror.store import Store, each
@@ -133,6 +134,6 @@ def _publish(store: Store, channel: str, head: Head, new: Head, wanted: Draft) -
     etags = each(lambda key: write(store, key, keys[key], create=True), keys)
     if there := [key for key, etag in zip(keys, etags, strict=True) if etag is None]:
         rescue(store, there)
-        each(lambda key: write(store, key, keys[key], create=True), there)  # a prune may have been quicker
+        each(lambda key: renew(store, key, keys[key]), there)  # a prune may have been quicker; or damage
     store.barrier()
     return write_head(store, channel, new, head)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -20,6 +20,7 @@ from wheelbuilder.mirror.marks import rescue
 from wheelbuilder.mirror.memo import Memo
 from wheelbuilder.mirror.merge import Edit, Merged, Refused, merge
 from wheelbuilder.mirror.read import parse_state, read_head, state_bytes
+from wheelbuilder.mirror.renew import renew
 from wheelbuilder.mirror.states import MirrorFile, ProjectState, timestamp
 from wheelbuilder.mirror.store import Store, each
 from wheelbuilder.mirror.wheels import NewWheel, file_digest, wheel_name
@@ -266,21 +267,27 @@ class _Supply:
         self._done: set[str] = set()
 
     def __call__(self, files: Sequence[MirrorFile]) -> None:
-        """Put the wheels of these files; what is there already is kept from being pruned."""
+        """Put the wheels of these files; what is there already is kept from being pruned, and made whole."""
         todo = [file for file in files if file.key not in self._done]
-        new = each(self._put, todo)
+        new = each(self._create, todo)
         if there := [file for file, created in zip(todo, new, strict=True) if not created]:
             rescue(self._store, [key for file in there for key in blob_keys(file.key)])
-            each(self._put, there)  # a prune may have been quicker
+            each(self._renew, there)  # a prune may have been quicker, and the bytes may be damaged
         self._done |= {file.key for file in todo}
 
-    def _put(self, file: MirrorFile) -> bool:
-        return _put_blob(self._store, self._wheels[file.sha256], file.key)
+    def _create(self, file: MirrorFile) -> bool:
+        """Put a wheel, then its metadata; False if something was there already."""
+        wheel = self._wheels[file.sha256]
+        new = [_create(self._store, key, data) for key, data in _objects(self._store, wheel, file.key)]
+        return wheel.path is not None and all(new)
+
+    def _renew(self, file: MirrorFile) -> None:
+        for key, data in _objects(self._store, self._wheels[file.sha256], file.key):
+            renew(self._store, key, data)
 
 
-def _put_blob(store: Store, wheel: NewWheel, key: str) -> bool:
-    """Put a wheel, then its metadata; False if it was there already, with the same digest in its key."""
-    new = False
+def _objects(store: Store, wheel: NewWheel, key: str) -> Iterator[tuple[str, bytes | Path]]:
+    """Yield what to store of a wheel, in this order: its file, unless that is there, and its metadata."""
     if wheel.path is None:
         if not any((listed.key, listed.size) == (key, wheel.size) for listed in store.list(key)):
             raise IntegrityError(f"{key} is not in the store, or not whole.", "Build the wheel again.")
@@ -289,8 +296,8 @@ def _put_blob(store: Store, wheel: NewWheel, key: str) -> bool:
             f"{wheel.path} does not have the digest it was built with.", "Build the wheel again."
         )
     else:
-        new = _create(store, key, wheel.path)
-    return _create(store, f"{key}.metadata", wheel.metadata) and new
+        yield key, wheel.path
+    yield f"{key}.metadata", wheel.metadata
 
 
 def _create(store: Store, key: str, data: bytes | Path) -> bool:

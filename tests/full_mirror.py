@@ -53,7 +53,7 @@ def fill(store: Store, folder: Path, projects: Sequence[str]) -> None:
 def rested(store: Store, channel: str) -> None:
     """Have a head say what it says of a channel where nothing has changed for long."""
     head = replace(read_head(store, channel), trail={})
-    assert write(store, head_key(channel), head.to_bytes())
+    assert write(store, head_key(channel), head.to_bytes(channel))
 
 
 def _run(store: Store, folder: Path, run: str, names: Sequence[str]) -> None:

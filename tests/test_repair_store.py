@@ -14,7 +14,7 @@ from full_mirror import fill, flipped, rested
 from mirrors import LATER, NOW, Interfering, dangling, nothing_at_all, snapshot, wheel_change
 from packaging.utils import canonicalize_name
 
-from wheelbuilder.errors import ConfigurationError, UnreachableError
+from wheelbuilder.errors import ConfigurationError, IntegrityError, UnreachableError
 from wheelbuilder.mirror.audit import Finding, Kind, Severity, audit, is_clean
 from wheelbuilder.mirror.commits import Commit
 from wheelbuilder.mirror.directory import DirectoryStore
@@ -224,6 +224,30 @@ class TestHistory:
         assert not any("commits" in key for key, _ in errors)
         repair(store)
         assert store.changed() == set() and is_clean(deep(store))
+
+    @pytest.mark.parametrize("further", range(3))
+    def test_a_head_of_another_channel(self, store: Mirror, tmp_path: Path, further: int) -> None:
+        """Which may have as many commits, or more, so that its own are not contradicted by ours."""
+        for number in range(further):
+            publish(store, "candidate", [wheel_change(tmp_path, f"new{number}")], run="", now=NOW)
+        rested(store, "candidate")
+        store.remember()
+        shutil.copyfile(store.path / "channels/candidate/head.json", store.path / "channels/stable/head.json")
+        errors = {it.key: it.complaint for it in deep(store) if it.severity is Severity.ERROR}
+        assert "is the head of another channel, 'candidate'" in errors["channels/stable/head.json"]
+        with pytest.raises(IntegrityError, match="of another channel"):
+            publish(store, "stable", [wheel_change(tmp_path, "more")], run="", now=NOW)
+        repair(store)
+        assert store.changed() == set() and deep(store) == ()
+
+    def test_a_head_that_does_not_follow_from_what_is_kept(self, store: Mirror) -> None:
+        head = read_head(store, "stable").commit
+        other = replace(head, number=4, parent="f" * 64)
+        (store.path / "channels/stable/head.json").write_bytes(Head(commit=other).to_bytes())
+        errors = {it.key: it.complaint for it in deep(store) if it.severity is Severity.ERROR}
+        assert "follow from the commit 3 that is kept" in errors["channels/stable/head.json"]
+        repair(store)
+        assert store.changed() == set() and deep(store) == ()
 
     def test_a_channel_of_which_nothing_says_what_it_was(self, store: Mirror) -> None:
         shutil.rmtree(store.path / "channels/stable/commits")

@@ -12,7 +12,7 @@ from packaging.utils import NormalizedName
 from wheelbuilder.errors import IntegrityError, WheelbuilderError
 from wheelbuilder.mirror import audit_snapshots
 from wheelbuilder.mirror.audit_findings import Kind, Watch, error, headers, is_clean, read, remark, silent
-from wheelbuilder.mirror.audit_history import Visit, brought, is_off_the_line, walk
+from wheelbuilder.mirror.audit_history import Visit, brought, off_the_line, walk
 from wheelbuilder.mirror.audit_look import Look, compare
 from wheelbuilder.mirror.commits import Commit
 from wheelbuilder.mirror.documents import digest
@@ -125,11 +125,10 @@ def _history(store: Store, look: Look) -> None:
     whose = f"the head of {look.name}"
     look.needed |= dict.fromkeys(commit.projects.values(), whose)
     look.runs |= {commit.run: whose} if commit.run else {}
-    strays = is_off_the_line(store, look.name, commit)
-    if strays:
-        words = f"is not the commit {commit.number} that is kept"
+    if words := off_the_line(store, look.name, commit):
+        look.strays = True
         look.findings.append(error(head_key(look.name), Kind.DAMAGED, words))
-    for visit in walk(store, look.name, None if strays else look.head, look.kept):
+    for visit in walk(store, look.name, None if look.strays else look.head, look.kept):
         look.findings += visit.findings
         if look.head and visit.history and visit.number > commit.number:
             words = f"is at commit {commit.number}, but commit {visit.number} is kept"

@@ -62,19 +62,24 @@ def walk(store: Store, channel: str, head: Head | None, numbers: Collection[int]
             expected = known.get(number)
 
 
-def is_off_the_line(store: Store, channel: str, commit: Commit) -> bool:
-    """Say whether another commit of a head's number is kept, and follows from the one before it.
+def off_the_line(store: Store, channel: str, commit: Commit) -> str | None:
+    """Say how a head contradicts a kept commit that follows from the one before it, or None.
 
-    Then the head is wrong, and not that commit: a write has moved it back long after it was sent.
+    Then the head is wrong, and not that commit: a write has moved it back long after it was sent, or it is
+    another channel's.
     """
-    if not commit.number:
-        return False
+    number = commit.number
     try:
-        kept = read_commit(store, channel, commit.number)
-        before = read_commit(store, channel, commit.number - 1) if kept else None
+        kept = read_commit(store, channel, number) if number else None
+        before = read_commit(store, channel, number - 1) if number > 1 else None
+        if kept and before and kept.digest != commit.digest and kept.parent == before.digest:
+            return f"is not the commit {number} that is kept"
+        first = read_commit(store, channel, number - 2) if before and not kept and number > 2 else None
     except WheelbuilderError:
-        return False
-    return bool(kept and before and kept.digest != commit.digest and kept.parent == before.digest)
+        return None
+    if before and first and before.digest != commit.parent and before.parent == first.digest:
+        return f"does not follow from the commit {number - 1} that is kept"
+    return None
 
 
 def brought(history: History) -> frozenset[str]:

@@ -20,16 +20,18 @@ from wheelbuilder.mirror.store import Listed, Object, Store, each
 class Look:
     """What was seen of a channel.
 
-    head: None if it cannot be read. kept: the numbers of the commits that are stored. states: those of the
-    head that are right. needed: every state that the head or a kept commit refers to, by digest, and who
-    does. sources: the kept commit that brings a state. lacking: the states that one should bring and does
-    not. files: our files by the state that has them. runs: those that commits name. snapshots: those listed,
-    and their commits, None where such is not kept. snapshots_listed: False while there are pages and no list,
-    None where it cannot be read. etags: of pages that are not as rendered.
+    head: None if it cannot be read. strays: whether it is not on the line of the commits that are kept.
+    kept: the numbers of the commits that are stored. states: those of the head that are right. needed:
+    every state that the head or a kept commit refers to, by digest, and who does. sources: the kept commit
+    that brings a state. lacking: the states that one should bring and does not. files: our files by the
+    state that has them. runs: those that commits name. snapshots: those listed, and their commits, None
+    where such is not kept. snapshots_listed: False while there are pages and no list, None where it cannot
+    be read. etags: of pages that are not as rendered.
     """
 
     name: str
     head: Head | None = None
+    strays: bool = False
     kept: frozenset[int] = frozenset()
     listing: frozenset[Listed] = frozenset()
     findings: list[Finding] = field(default_factory=list)

@@ -10,6 +10,7 @@ from wheelbuilder.errors import ConfigurationError, IntegrityError
 from wheelbuilder.inputs.tables import Table
 from wheelbuilder.mirror.commits import ROOT, Commit, Step
 from wheelbuilder.mirror.documents import REPAIR, project_name, sealed, unsealed
+from wheelbuilder.mirror.layout import head_key
 from wheelbuilder.mirror.trail import Trace, Trail
 
 
@@ -25,16 +26,23 @@ class Head:
     unsettled: tuple[Step, ...] = ()
     trail: Trail = field(default_factory=dict)
 
-    def to_bytes(self) -> bytes:
-        """Return the document."""
+    def to_bytes(self, channel: str = "") -> bytes:
+        """Return the document, which names its channel; without one, as older versions wrote it."""
         trail = {name: asdict(trace) for name, trace in self.trail.items()}
         steps = [step.values() for step in self.unsettled]
-        return sealed({"commit": self.commit.values(), "unsettled": steps, "trail": trail})
+        whose = {"channel": channel} if channel else {}
+        return sealed({**whose, "commit": self.commit.values(), "unsettled": steps, "trail": trail})
 
     @classmethod
     def from_bytes(cls, data: bytes, where: str, etag: str | None = None) -> Head:
-        """Read it; IntegrityError names `where` if it is damaged, ConfigurationError if it is newer."""
+        """Read it; IntegrityError names `where` if it is damaged or of another channel.
+
+        ConfigurationError if it is newer.
+        """
         table = Table(unsealed(data, where), where)
+        channel = table.values.get("channel")
+        if channel is not None and head_key(str(channel)) != where:
+            raise IntegrityError(f"{where} is the head of another channel, {channel!r}.", REPAIR)
         return cls(
             commit=Commit.parse(table.table("commit"), where),
             etag=etag,

@@ -119,7 +119,7 @@ def _install(
         note=NOTE,
     )
     new = Head(commit=commit, trail=extended(head.trail, head.commit, commit, repairs.now))
-    write(repairs.store, head_key(channel), new.to_bytes())
+    write(repairs.store, head_key(channel), new.to_bytes(channel))
     new = read_head(repairs.store, channel)
     complete(repairs.store, channel, new, unknown(new, head.commit), {})
 

@@ -27,9 +27,9 @@ def restore_head(repairs: Repairs, look: Look) -> None:
     if kept is None:
         repairs.note(key, Deed.LOST, "cannot be restored: no commit of the channel is left")
         return
-    if look.head and look.head.commit.number > kept.number:
+    if look.head and not look.strays and look.head.commit.number > kept.number:
         return
-    write(repairs.store, key, Head(commit=kept).to_bytes())
+    write(repairs.store, key, Head(commit=kept).to_bytes(look.name))
     words = f"from commit {kept.number}, the newest that is kept; one that was not kept yet is lost"
     repairs.note(key, Deed.RESTORED, words)
 

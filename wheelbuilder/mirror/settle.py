@@ -168,7 +168,7 @@ def write(
 
 def write_head(store: Store, channel: str, new: Head, old: Head) -> str | None:
     """Move the head and return its ETag; None if the old one is not there any more."""
-    return write(store, head_key(channel), new.to_bytes(), create=old.etag is None, etag=old.etag)
+    return write(store, head_key(channel), new.to_bytes(channel), create=old.etag is None, etag=old.etag)
 
 
 def _round(work: _Work, *, look: bool) -> None:

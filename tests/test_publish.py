@@ -247,6 +247,47 @@ class TestPublish:
         page = (store.path / "channels/stable/whole/foo/index.html").read_text()
         assert page.count("<a ") == 2 and page.count('data-yanked="bad"') == 1
 
+    @pytest.mark.parametrize(
+        "spelled",
+        [
+            "Same.Pkg-1.0-py3-none-any.whl",
+            "same_pkg-01.0.0-py3-none-any.whl",
+            "same_pkg-1.0-PY3-none-any.whl",
+        ],
+    )
+    @pytest.mark.parametrize("whose", ["ours", "theirs", "taken later"])
+    def test_one_wheel_under_two_spellings(
+        self, store: DirectoryStore, built: Path, spelled: str, whose: str
+    ) -> None:
+        """Installers take them for one, so that which bytes they get would be left to chance."""
+        first = wheel_change(built, "same-pkg")
+        path = make_wheel(built / "other", "same-pkg", body="other = True")
+        other = Change(project=first.project, wheels=(read_wheel(path.rename(path.with_name(spelled))),))
+        theirs = Change(project=first.project, upstream=(upstream_file(spelled),))
+        put(store, first if whose != "theirs" else theirs)
+        tried = {"ours": other, "theirs": first, "taken later": theirs}[whose]
+        done = put(store, tried)
+        assert [it.filename for it in done.refused] == {
+            "ours": [spelled],
+            "theirs": [first.wheels[0].filename],
+            "taken later": [],
+        }[whose]
+        assert all(f"as {spelled}, with other bytes" in it.reason for it in done.refused if whose == "theirs")
+        assert filenames(store) == ({first.wheels[0].filename} if whose == "ours" else set())
+        found = audit(store)
+        assert is_clean(found) and len(found) == (whose == "taken later")
+
+    def test_wheels_that_installers_tell_apart_stand_side_by_side(
+        self, store: DirectoryStore, built: Path
+    ) -> None:
+        put(store, Change(project=FOO, upstream=(upstream_file("foo-1.0-py3-none-any.whl"),)))
+        changes = [
+            wheel_change(built, "foo", build="1"),
+            wheel_change(built, "foo", tag="py2-none-any"),
+            wheel_change(built, "foo", "1.0+local"),
+        ]
+        assert not put(store, *changes).refused and len(filenames(store)) == 3
+
     def test_channels_share_blobs_and_nothing_else(self, store: DirectoryStore, built: Path) -> None:
         put(store, wheel_change(built), channel="candidate")
         put(store, wheel_change(built), wheel_change(built, "bar"), channel="stable")

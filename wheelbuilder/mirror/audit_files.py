@@ -13,7 +13,7 @@ from wheelbuilder.mirror.audit_look import Look
 from wheelbuilder.mirror.documents import digest
 from wheelbuilder.mirror.layout import state_key
 from wheelbuilder.mirror.merge import shadows
-from wheelbuilder.mirror.states import MirrorFile
+from wheelbuilder.mirror.states import MirrorFile, Namesakes
 from wheelbuilder.mirror.store import Object, Store, each
 from wheelbuilder.mirror.wheels import file_digest
 
@@ -75,11 +75,12 @@ def _missing(use: Use, key: str, words: str) -> Finding:
 
 
 def shadowing(looks: Iterable[Look]) -> Iterator[Finding]:
-    """Find files of ours whose names upstream serves with other bytes; pages do not list them."""
+    """Find files of ours that upstream serves with other bytes; pages do not list them."""
     for look in looks:
         for state in look.states.values():
+            theirs = Namesakes(state.upstream if state.files else ())
             for file in state.files:
-                if reason := shadows(file, state.upstream):
+                if reason := shadows(file, theirs):
                     yield remark(file.key, Kind.SHADOWS, f"shadows: {reason}")
 
 

@@ -22,7 +22,9 @@ from wheelbuilder.inputs.pins import Origin, Pin
 from wheelbuilder.inputs.recipes import Recipes
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.mirror.advance import Author
+from wheelbuilder.mirror.merge import named
 from wheelbuilder.mirror.publish import Change, Published, publish, rehearse
+from wheelbuilder.mirror.states import Namesakes
 from wheelbuilder.mirror.store import Store
 from wheelbuilder.mirror.wheels import NewWheel, read_wheel, wheel_name
 from wheelbuilder.plan.files import FileName, IndexFile, accepts
@@ -87,7 +89,7 @@ def complaint(path: Path, message: str) -> Complaint:
 
 
 def shadowing(wheels: Sequence[NewWheel], index: UpstreamIndex) -> tuple[Complaint, ...]:
-    """Ask upstream which of the wheels would shadow a file of its own: same name, other bytes."""
+    """Ask upstream which of the wheels would shadow one of its own that has other bytes."""
     wanted: dict[NormalizedName, set[Version]] = {}
     for wheel in wheels:
         name = wheel_name(wheel.filename)
@@ -170,11 +172,13 @@ def _pin(path: Path, name: FileName) -> Pin:
 def _shadowing(
     wheels: Iterable[NewWheel], upstream: Mapping[NormalizedName, Sequence[IndexFile] | None]
 ) -> Iterator[Complaint]:
+    known = {name: Namesakes(files or ()) for name, files in upstream.items()}
     for wheel in wheels:
-        for theirs in upstream.get(wheel_name(wheel.filename).project) or ():
-            if theirs.filename == wheel.filename and theirs.sha256 != wheel.sha256:
-                problem = "upstream serves this file name with other bytes; build it under a build tag"
-                yield Complaint(filename=wheel.filename, problem=problem)
+        namesakes = known.get(wheel_name(wheel.filename).project)
+        if namesakes and (theirs := namesakes.other(wheel.filename, wheel.sha256)):
+            called = named(theirs, wheel.filename)
+            problem = f"upstream serves {called} with other bytes; build it under a build tag"
+            yield Complaint(filename=wheel.filename, problem=problem)
 
 
 def _problem(message: str, path: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from wheelbuilder.mirror.states import MirrorFile, ProjectState, version_of
+from wheelbuilder.mirror.states import MirrorFile, Namesakes, ProjectState, version_of
 from wheelbuilder.plan.files import IndexFile, unservable
 
 
@@ -32,44 +32,56 @@ Edit = Callable[[ProjectState], Merged]
 def merge(state: ProjectState, files: Iterable[MirrorFile], upstream: Iterable[IndexFile]) -> Merged:
     """Add our files and upstream's to a state.
 
-    A name that upstream serves with other bytes is refused, and so is one we already publish with
-    other bytes: the first wins, and is listed again if it was retired, since whoever publishes found
-    upstream wanting. Upstream's files replace those known of the same versions.
+    What upstream serves with other bytes is refused, and so is what we already publish with other bytes,
+    however the name is spelled: the first wins, and is listed again if it was retired, since whoever
+    publishes found upstream wanting. Upstream's files replace those known of the same versions.
     """
     good, refused = _servable(upstream)
     merged = replace(state, upstream=_merge_upstream(state.upstream, good))
+    offered = tuple(files)
+    if not offered:
+        return Merged(state=merged, refused=tuple(refused))
+    taken = _taken(merged, offered)
+    return Merged(state=taken.state, refused=(*refused, *taken.refused))
+
+
+def _taken(state: ProjectState, files: Iterable[MirrorFile]) -> Merged:
+    """Add our files to a state whose upstream files are known."""
+    held = {file.filename: file for file in state.files}
+    ours, theirs = Namesakes(state.files), Namesakes(state.upstream)
+    refused = []
     for file in files:
-        reason = shadows(file, merged.upstream) or _contradicts(file, merged.files)
-        if reason:
+        known = held.get(file.filename)
+        is_new = known is None or known.sha256 != file.sha256
+        if reason := shadows(file, theirs) or (_contradicts(file, ours) if is_new else None):
             refused.append(Refused(filename=file.filename, sha256=file.sha256, reason=reason))
-        elif all(known.filename != file.filename for known in merged.files):
-            merged = replace(merged, files=_in_order((*merged.files, file)))
-        merged = _reinstated(merged, file.filename)
-    return Merged(state=merged, refused=tuple(refused))
+        elif is_new:
+            held[file.filename] = known = file
+            ours.add(file)
+        if known and known.retired is not None:
+            held[file.filename] = replace(known, retired=None)
+    return Merged(state=replace(state, files=_in_order(held.values())), refused=tuple(refused))
 
 
-def _reinstated(state: ProjectState, filename: str) -> ProjectState:
-    if all(file.filename != filename or file.retired is None for file in state.files):
-        return state
-    files = (replace(it, retired=None) if it.filename == filename else it for it in state.files)
-    return replace(state, files=tuple(files))
-
-
-def shadows(file: MirrorFile, upstream: Iterable[IndexFile]) -> str | None:
+def shadows(file: MirrorFile, upstream: Namesakes[IndexFile]) -> str | None:
     """Say why a file of ours would shadow one of upstream's, or None."""
-    for theirs in upstream:
-        if theirs.filename == file.filename and theirs.sha256 != file.sha256:
-            return "upstream serves this file name with other bytes; publish under a build tag"
-    return None
+    theirs = upstream.other(file.filename, file.sha256)
+    if not theirs:
+        return None
+    return f"upstream serves {named(theirs, file.filename)} with other bytes; publish under a build tag"
 
 
-def _contradicts(file: MirrorFile, ours: Iterable[MirrorFile]) -> str | None:
-    for known in ours:
-        if known.filename == file.filename and known.sha256 != file.sha256:
-            return (
-                f"the channel has this file name with other bytes ({known.sha256[:12]}); the first one stays"
-            )
-    return None
+def named(file: MirrorFile | IndexFile, filename: str) -> str:
+    """Return what to call a file that is another one's namesake."""
+    return "this file name" if file.filename == filename else f"this wheel, as {file.filename},"
+
+
+def _contradicts(file: MirrorFile, ours: Namesakes[MirrorFile]) -> str | None:
+    known = ours.other(file.filename, file.sha256)
+    if not known:
+        return None
+    called = named(known, file.filename)
+    return f"the channel has {called} with other bytes ({known.sha256[:12]}); the first one stays"
 
 
 def _servable(upstream: Iterable[IndexFile]) -> tuple[list[IndexFile], list[Refused]]:

@@ -21,7 +21,7 @@ from wheelbuilder.errors import ConfigurationError, IntegrityError
 from wheelbuilder.inputs.tables import Table
 from wheelbuilder.mirror.documents import REPAIR, canonical, project_name, table
 from wheelbuilder.mirror.layout import SHA256, WHEEL_NAME, blob_key
-from wheelbuilder.plan.files import IndexFile, parse_filename, unservable
+from wheelbuilder.plan.files import FileName, IndexFile, parse_filename, unservable
 
 _FILENAME = attrgetter("filename")
 BUILD_KEY = re.compile(r"[A-Za-z0-9]{1,100}", re.ASCII)
@@ -78,6 +78,7 @@ class MirrorFile:
 
 
 File = TypeVar("File", MirrorFile, IndexFile)
+_Kin = tuple[Version | None, frozenset[str]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,11 +91,11 @@ class ProjectState:
 
     @property
     def served(self) -> tuple[MirrorFile, ...]:
-        """Our files that pages list: one whose name upstream took later, with other bytes, steps back."""
-        if not self.upstream:
+        """Our files that pages list: one that upstream has taken later, with other bytes, steps back."""
+        if not (self.files and self.upstream):
             return self.files
-        theirs = {file.filename: file.sha256 for file in self.upstream}
-        return tuple(file for file in self.files if theirs.get(file.filename, file.sha256) == file.sha256)
+        theirs = Namesakes(self.upstream)
+        return tuple(file for file in self.files if not theirs.other(file.filename, file.sha256))
 
     @property
     def in_gap(self) -> tuple[MirrorFile, ...]:
@@ -167,6 +168,41 @@ def _parsed_version(text: str) -> Version | None:
         return Version(text)
     except InvalidVersion:
         return None
+
+
+class Namesakes(Generic[File]):
+    """Wheels by what installers compare, however it is spelled: project, version, build tag and tags.
+
+    Only the names of a version and platforms that are asked for are read whole: a page may have thousands.
+    """
+
+    def __init__(self, files: Iterable[File]) -> None:
+        self._unread: dict[_Kin, list[File]] = {}
+        self._read: dict[FileName | str, list[File]] = {}
+        for file in files:
+            if file.filename.endswith(".whl"):
+                self._unread.setdefault(_kin(file.filename), []).append(file)
+
+    def other(self, filename: str, sha256: str) -> File | None:
+        """Return a wheel that is this one to an installer, and has other bytes."""
+        for file in self._unread.pop(_kin(filename), ()):
+            self.add(file)
+        there = self._read.get(_identity(filename), ())
+        return next((file for file in there if file.sha256 != sha256), None)
+
+    def add(self, file: File) -> None:
+        """Take another wheel in."""
+        self._read.setdefault(_identity(file.filename), []).append(file)
+
+
+def _kin(filename: str) -> _Kin:
+    """Return what namesakes have in common and is read quickly: the version, and the platforms."""
+    platforms = filename.removesuffix(".whl").rpartition("-")[2]
+    return version_of(filename), frozenset(platforms.lower().split("."))
+
+
+def _identity(filename: str) -> FileName | str:
+    return parse_filename(filename) or filename
 
 
 def _unfit(file: MirrorFile) -> str | None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -385,6 +386,34 @@ def test_a_damaged_store_is_not_touched(store: DirectoryStore, damage: str) -> N
     with pytest.raises(IntegrityError):
         pruned(store, days=8)
     assert files_of(store.path) == before
+
+
+def test_a_channel_that_has_lost_head_and_commits_keeps_its_wheels(
+    store: DirectoryStore, tmp_path: Path
+) -> None:
+    publish(store, "other", [wheel_change(tmp_path / "built", "qux")], run="", now=NOW)
+    pruned(store)
+    shutil.rmtree(store.path / "channels/other/commits")
+    (store.path / "channels/other/head.json").unlink()
+    before = files_of(store.path)
+    for days in (1, 20):
+        with pytest.raises(IntegrityError, match=r"other/head\.json is missing, but the channel has other"):
+            pruned(store, days=days)
+    assert files_of(store.path) == before
+
+
+def test_an_empty_folder_of_a_channel_is_no_loss(store: DirectoryStore) -> None:
+    (store.path / "channels/other/simple").mkdir(parents=True)
+    assert pruned(store).marked
+
+
+def test_a_folder_that_is_no_channel_holds_up_nothing(store: DirectoryStore) -> None:
+    store.put("channels/Stable backup/head.json", b"junk", content_type="", cache_control="")
+    (told,) = (it for it in audit(store) if it.key.startswith("channels/"))
+    assert str(told.severity) == "information" and "no name that a channel can have" in told.complaint
+    pruned(store)
+    assert pruned(store, days=8).doomed
+    assert_clean(store)
 
 
 @pytest.mark.parametrize("lost", ["snapshots.json", "commits/1.json"])

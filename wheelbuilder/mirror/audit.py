@@ -78,6 +78,7 @@ def examine(
         findings += audit_records(store, looks, used, sizes, memo, watch)
     if channel is None:
         findings += _orphans(looks, used, sizes)
+        findings += _outside(sizes)
     return Examined(looks=looks, used=used, sizes=sizes, findings=tuple(sorted(set(findings))))
 
 
@@ -99,3 +100,10 @@ def _orphans(looks: Iterable[Look], used: Iterable[str], sizes: Iterable[str]) -
     for key in sizes:
         if key.startswith(("files/", "states/")) and key not in referred:
             yield remark(key, Kind.ORPHAN, "no commit refers to it")
+
+
+def _outside(sizes: Iterable[str]) -> Iterator[Finding]:
+    """Find what lies among the channels and is below no name that a channel can have."""
+    for key in sizes:
+        if key.startswith("channels/") and not CHANNEL.fullmatch(key.removeprefix("channels/").split("/")[0]):
+            yield remark(key, Kind.ORPHAN, "is below no name that a channel can have")

@@ -15,6 +15,7 @@ from wheelbuilder.mirror.archive import history
 from wheelbuilder.mirror.commits import Commit, ancestors
 from wheelbuilder.mirror.documents import REPAIR
 from wheelbuilder.mirror.layout import (
+    CHANNEL,
     blob_keys,
     cache_control,
     commit_key,
@@ -94,9 +95,10 @@ def _kept(store: Store, commits: int) -> Iterator[_Kept]:
 
     What is not settled includes the commit before it, for pages may still be of that one.
     """
-    for channel in sorted(store.folders("channels/")):
+    for channel in sorted(filter(CHANNEL.fullmatch, store.folders("channels/"))):
         head = read_head(store, channel)
         if not head.commit.number:
+            _refuse_remains(store, channel)
             continue
         chain = ancestors(head.commit, head.unsettled, head_key(channel))
         there = set(kept_numbers(store, channel))
@@ -108,6 +110,16 @@ def _kept(store: Store, commits: int) -> Iterator[_Kept]:
         found = each(lambda number: read_history(store, channel, number), sorted(wanted))  # noqa: B023
         for commit in (*chain, *(kept.commit for kept in found if kept)):
             yield _Kept(channel=channel, commit=commit)
+
+
+def _refuse_remains(store: Store, channel: str) -> None:
+    """Raise IntegrityError for a channel that has lost head and commits: nobody knows what it held."""
+    head = head_key(channel)
+    if any(store.list(f"channels/{channel}/")) and not store.exists(head):
+        raise IntegrityError(
+            f"{head} is missing, but the channel has other objects.",
+            f"Restore it from a copy, or give it up: 'wheelbuilder channel remove {channel}'.",
+        )
 
 
 def _snapshots(store: Store, channel: str, there: set[int]) -> set[int]:

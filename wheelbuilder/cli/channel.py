@@ -1,4 +1,4 @@
-"""`wheelbuilder channel`: which channels a store has, and what they hold."""
+"""`wheelbuilder channel`: which channels a store has, what they hold, and the end of one that is lost."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any
 import click
 
 from wheelbuilder.cli.console import show_table
-from wheelbuilder.cli.options import json_option, store_option
+from wheelbuilder.cli.options import dry_run_option, json_option, store_option
 from wheelbuilder.cli.screen import say, say_json
 from wheelbuilder.mirror.channels import Reference, channel_names, resolve
 from wheelbuilder.mirror.commits import Commit
 from wheelbuilder.mirror.layout import snapshot_prefix
 from wheelbuilder.mirror.read import read_commit
+from wheelbuilder.mirror.remains import give_up, remains
 from wheelbuilder.mirror.snapshots import snapshots
 from wheelbuilder.mirror.store import Store, each
 from wheelbuilder.mirror.stores import open_existing
@@ -68,6 +69,24 @@ def show_command(channel: str, address: str, count: int, as_json: bool) -> None:
         folder = snapshot_prefix(reference.channel, snapshot.number)
         say(f"snapshot {snapshot.number}, {snapshot.time}: {folder} {snapshot.note}".rstrip())
     return None
+
+
+@command.command(name="remove")
+@click.argument("channel")
+@store_option
+@dry_run_option
+def remove_command(channel: str, address: str, dry_run: bool) -> None:
+    """Remove what is left of CHANNEL once its head and all its commits are lost.
+
+    Its wheels stay until a prune finds that no other channel has them. Nobody may publish to it meanwhile.
+    """
+    store = open_existing(address)
+    left = remains(store, channel)
+    for listed in left:
+        say(f"{'would' if dry_run else 'will'} be deleted: {listed.key} ({listed.size} bytes)")
+    if not dry_run:
+        left = give_up(store, channel)
+    say(f"{len(left)} objects {'would be' if dry_run else 'were'} deleted.")
 
 
 def _before(store: Store, channel: str, newest: Commit, count: int) -> list[Commit]:

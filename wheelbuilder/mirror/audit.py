@@ -84,7 +84,8 @@ def examine(
 
 def _names(store: Store, channel: str | None) -> tuple[str, ...]:
     there = sorted(name for name in store.folders("channels/") if CHANNEL.fullmatch(name))
-    names = [name for name in there if channel in (None, name)]
+    asked = (name for name in there if channel in (None, name))
+    names = [name for name in asked if any(store.list(f"channels/{name}/"))]  # a folder may be empty
     if channel:
         check_channel(channel)
     if not names:

@@ -25,7 +25,8 @@ def restore_head(repairs: Repairs, look: Look) -> None:
     key = head_key(look.name)
     kept = _newest(repairs.store, look.name)
     if kept is None:
-        repairs.note(key, Deed.LOST, "cannot be restored: no commit of the channel is left")
+        words = f"no commit is left; 'wheelbuilder channel remove {look.name}' gives the channel up"
+        repairs.note(key, Deed.LOST, f"cannot be restored: {words}")
         return
     if look.head and not look.strays and look.head.commit.number > kept.number:
         return

@@ -103,7 +103,10 @@ LIES: dict[str, tuple[Make, str]] = {
     "no METADATA": (lying(without=(f"{INFO}/METADATA",)), "METADATA"),
     "no WHEEL": (lying(without=(f"{INFO}/WHEEL",)), "WHEEL"),
     "two METADATA": (lying(unrecorded={"Foo-1.0.0.dist-info/METADATA": METADATA.encode()}), "it has 2"),
-    "METADATA of another project's": (lying(info="bar-1.0.dist-info"), "one foo-1.0.dist-info/METADATA"),
+    "METADATA of another project's": (
+        lying(info="bar-1.0.dist-info"),
+        "one foo-1.0.dist-info/METADATA; it has 'bar-1.0.dist-info/METADATA'",
+    ),
     "another name": (said(METADATA.replace("foo", "bar")), "METADATA says 'bar'"),
     "another version": (said(METADATA.replace("1.0", "2.0")), "'2.0'"),
     "a version without end": (said(f"Metadata-Version: 2.1\nName: foo\nVersion: {'9' * 5000}\n"), "be read"),
@@ -114,6 +117,10 @@ LIES: dict[str, tuple[Make, str]] = {
     "a Requires-Python that is none": (
         said(f'{METADATA}Requires-Python: "><script>alert(1)</script>\n'),
         "Requires-Python",
+    ),
+    "two Requires-Python": (
+        said(f"{METADATA}Requires-Python: >=3.8\nRequires-Python: >=3.9\n"),
+        "more than one Requires-Python",
     ),
     "a Requires-Python of two lines": (said(f"{METADATA}Requires-Python: >=3.8,\n <4\n"), "Requires-Python"),
     "a Requires-Python for nobody": (said(f"{METADATA}Requires-Python: <3\n"), "no target of the image"),

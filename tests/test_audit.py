@@ -122,6 +122,8 @@ def test_no_byte_of_a_document_can_be_changed(store: DirectoryStore, pattern: st
         (lambda root: _write(root / "channels/stable/snapshots/2/simple/x/index.html"), "no page of this"),
         (lambda root: next(root.glob("records/*.json")).unlink(), "is missing, but a run has a copy"),
         (lambda root: (root / "prune.json").write_text("{}"), "is damaged"),
+        (lambda root: _over_another(root, "records"), "not its own"),
+        (lambda root: _over_another(root, "runs"), "not its own"),
         (lambda root: _write_beside(root, ".provenance", "{"), "is no JSON object"),
     ],
 )
@@ -145,6 +147,11 @@ def _write_beside(root: Path, ending: str, text: str) -> None:
 
 def _copy(root: Path, source: str, target: str) -> None:
     shutil.copyfile(root / "channels/stable" / source, root / "channels/stable" / target)
+
+
+def _over_another(root: Path, folder: str) -> None:
+    one, other = sorted((root / folder).iterdir())[:2]
+    shutil.copyfile(one, other)
 
 
 def _older_head(root: Path) -> None:
@@ -184,6 +191,16 @@ class TestInformation:
             Severity.INFORMATION,
             str(path.relative_to(store.path)),
         )
+
+    def test_records_and_runs_that_are_all_lost(self, store: DirectoryStore) -> None:
+        for folder in ("records", "runs"):
+            shutil.rmtree(store.path / folder)
+        found = deep(store)
+        said = " ".join(it.complaint for it in found if it.kind is Kind.MISSING)
+        assert is_clean(found)
+        for name in ("foo", "bar", "baz"):
+            assert f"how {name}-1.0-py3-none-any.whl was built is missing" in said
+        assert {it.key for it in found if it.key.startswith("runs/")}
 
     def test_a_wheel_that_only_an_earlier_commit_has(self, store: DirectoryStore) -> None:
         change = wheel_change(store.path.parent / "built", "old")

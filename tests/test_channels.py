@@ -35,7 +35,7 @@ from wheelbuilder.mirror.channels import (
     rollback,
 )
 from wheelbuilder.mirror.directory import DirectoryStore
-from wheelbuilder.mirror.layout import View, page_key, snapshot_page_key, snapshots_key
+from wheelbuilder.mirror.layout import View, commit_key, page_key, snapshot_page_key, snapshots_key
 from wheelbuilder.mirror.merge import Merged
 from wheelbuilder.mirror.publish import Change, amend, publish
 from wheelbuilder.mirror.read import contents, read_head, read_states
@@ -88,6 +88,10 @@ class TestReference:
         with pytest.raises(ConfigurationError, match="candidate@9 is not kept") as error:
             resolve(store, Reference.parse("candidate@9"))
         assert error.value.hint == "candidate keeps the commits 1 to 3."
+        (store.path / commit_key("candidate", 2)).unlink()
+        with pytest.raises(ConfigurationError) as error:
+            resolve(store, Reference.parse("candidate@2"))
+        assert error.value.hint == "candidate keeps the commits 1, 3."
 
 
 class TestPromote:
@@ -268,3 +272,20 @@ class TestCommands:
         assert files_of(store.path) == held
         self.command(store, "snapshot", "candidate@2", "--remove")
         assert {key for key in files_of(store.path) if key not in before} == {snapshots_key("candidate")}
+
+    @pytest.mark.parametrize("first", [False, True])
+    def test_what_is_left_of_a_snapshot_that_was_not_ended_can_be_removed(
+        self, store: DirectoryStore, first: bool
+    ) -> None:
+        if not first:
+            self.command(store, "snapshot", "candidate@2")
+        before = files_of(store.path)
+        path = store.path / snapshot_page_key("candidate", 1, View.GAP, FOO)
+        path.parent.mkdir(parents=True)
+        path.write_text("a page")
+        (finding,) = (it for it in audit(store, "candidate") if "/snapshots/1/" in it.key)
+        assert is_clean([finding]) and "no snapshot that is listed" in finding.complaint
+        assert "snapshots/1/simple/foo" in self.command(store, "snapshot", "candidate@1", "--remove").output
+        assert files_of(store.path) == before
+        again = self.command(store, "snapshot", "candidate@1", "--remove")
+        assert isinstance(again.exception, ConfigurationError)

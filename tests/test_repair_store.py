@@ -454,6 +454,13 @@ class TestCare:
         repair(store)
         assert read_marks(store).since.keys() == {"files/x/x.whl"}
 
+    def test_a_record_that_lies_under_the_name_of_another(self, store: Mirror) -> None:
+        one, other = sorted((store.path / "records").iterdir())[:2]
+        shutil.copyfile(one, other)
+        (remedy,) = repair(store).remedies
+        assert (remedy.key, remedy.deed) == (f"records/{other.name}", Deed.RESTORED)
+        assert store.changed() == set() and deep(store) == ()
+
     def test_the_marks_of_a_prune(self, store: Mirror) -> None:
         (store.path / "prune.json").write_text("{}")
         (remedy,) = repair(store).remedies

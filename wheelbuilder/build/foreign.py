@@ -36,6 +36,8 @@ def check(path: Path, facts: WheelFacts, platforms: Collection[str], exclude: Co
 
 def _metadata(facts: WheelFacts) -> Iterator[str]:
     """Yield the fields of METADATA that some installers refuse, and others pass over."""
+    if "requires-python" in facts.unread:
+        yield "its METADATA has more than one Requires-Python"
     requires_python = facts.requires_python
     if requires_python is not None and not (requires_python.isprintable() and _is_specifier(requires_python)):
         yield f"its Requires-Python {requires_python!r} is not a version specifier (PEP 440)"

@@ -48,6 +48,7 @@ class WheelFacts:
     requires_dist: tuple[str, ...]
     top_level: tuple[str, ...]  # importable names at the root of site-packages
     grafted: tuple[str, ...]  # libraries that repair copied in
+    unread: frozenset[str]  # fields of METADATA, in lower case, that are said more than once, or are none
 
 
 def check(path: Path, pin: Pin, target: Target, arch: Architecture, *, repaired: bool) -> WheelFacts:
@@ -93,7 +94,7 @@ def _check_open(
     archive: zipfile.ZipFile, path: Path, pin: Pin, target: Target, arch: Architecture, *, repaired: bool
 ) -> WheelFacts:
     elf = dict(elf_members(archive))
-    metadata, _ = parse_email(_text(archive, "METADATA"))
+    metadata, unread = parse_email(_text(archive, "METADATA"))
     problems = [
         *_identity(path, metadata.get("name", ""), metadata.get("version", ""), pin),
         *_tags(path, _text(archive, "WHEEL"), target, repaired=repaired),
@@ -111,6 +112,7 @@ def _check_open(
         requires_dist=tuple(metadata.get("requires_dist", ())),
         top_level=_top_level(names),
         grafted=tuple(sorted(PurePosixPath(name).name for name in names if _is_grafted(name))),
+        unread=frozenset(unread),
     )
 
 

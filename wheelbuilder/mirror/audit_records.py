@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from wheelbuilder.errors import WheelbuilderError
+from wheelbuilder.errors import IntegrityError, WheelbuilderError
 from wheelbuilder.mirror.audit_files import AT_ONCE, Memo, Sizes, Use, digests
 from wheelbuilder.mirror.audit_findings import Finding, Kind, Watch, error, headers, read, remark
 from wheelbuilder.mirror.audit_look import Look
-from wheelbuilder.mirror.documents import unsealed
+from wheelbuilder.mirror.documents import REPAIR, unsealed
 from wheelbuilder.mirror.layout import MARKS_KEY, SHA256, record_key, run_key
 from wheelbuilder.mirror.store import Object, Store, each
 
 RUN = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}", re.ASCII)  # what a run calls itself; other names have no record
 LOG = re.compile(r"logs/([0-9a-f]{64})\.log\.gz", re.ASCII)
 SDIST = re.compile(r"sdists/([0-9a-f]{64})/[^/]+", re.ASCII)
+# The value by which a document names itself, and the key that this gives:
+OWNERS: dict[str, tuple[str, Callable[[str], str]]] = {
+    "records": ("key", record_key),
+    "runs": ("run", run_key),
+}
 
 Documents = dict[str, dict[str, Any]]
 
@@ -50,7 +55,7 @@ def documents(store: Store, prefix: str, sizes: Sizes, watch: Watch) -> tuple[Do
         for key, found in zip(batch, each(lambda key: read(store, key), batch), strict=True):
             try:
                 if isinstance(found, Object):
-                    good[key] = unsealed(found.data, key)
+                    good[key] = _own(unsealed(found.data, key), key)
                     findings += filter(None, [headers(key, found)])
                 elif found is not None:
                     raise found
@@ -58,6 +63,15 @@ def documents(store: Store, prefix: str, sizes: Sizes, watch: Watch) -> tuple[Do
                 findings.append(error(key, Kind.DAMAGED, str(damage)))
         watch(prefix.rstrip("/"), start + len(batch), len(keys))
     return good, findings
+
+
+def _own(document: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return a document; IntegrityError if it says that it is another one's, copied to where it is."""
+    name, key_of = OWNERS.get(key.partition("/")[0], ("", str))
+    said = document.get(name)
+    if said is not None and key_of(str(said)) != key:
+        raise IntegrityError(f"{key} is that of {said}, not its own", REPAIR)
+    return document
 
 
 def outcomes(runs: Documents) -> dict[str, dict[str, Any]]:

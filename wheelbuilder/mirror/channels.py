@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
@@ -86,11 +86,22 @@ def resolve(store: Store, reference: Reference) -> Commit:
     commit = read_commit(store, reference.channel, reference.number or 0)
     if commit is None:
         kept = kept_numbers(store, reference.channel)
-        span = f"{kept[0]} to {kept[-1]}" if kept else "none"
         raise ConfigurationError(
-            f"{reference} is not kept.", f"{reference.channel} keeps the commits {span}."
+            f"{reference} is not kept.", f"{reference.channel} keeps the commits {_spans(kept)}."
         )
     return commit
+
+
+def _spans(numbers: Sequence[int]) -> str:
+    """Return rising numbers in words, those that follow one another as a span: "1 to 3, 7"."""
+    spans: list[list[int]] = []
+    for number in numbers:
+        if spans and number == spans[-1][-1] + 1:
+            spans[-1].append(number)
+        else:
+            spans.append([number])
+    words = (f"{it[0]} to {it[-1]}" if len(it) > 1 else str(it[0]) for it in spans)
+    return ", ".join(words) or "none"
 
 
 def promote(

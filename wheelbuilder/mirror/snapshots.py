@@ -88,11 +88,16 @@ def pages(store: Store, channel: str, commit: Commit) -> Iterator[Page]:
 
 
 def keys(store: Store, channel: str, number: int) -> tuple[str, ...]:
-    """Return the keys of a snapshot's pages; ConfigurationError if there is no such snapshot."""
-    if all(snapshot.number != number for snapshot in snapshots(store, channel)):
-        known = ", ".join(str(snapshot.number) for snapshot in snapshots(store, channel)) or "none"
-        raise ConfigurationError(f"{channel} has no snapshot {number}.", f"Its snapshots: {known}.")
-    return tuple(sorted(listed.key for listed in store.list(snapshot_prefix(channel, number))))
+    """Return the keys of a snapshot's pages, or of what is left of one that was not ended.
+
+    ConfigurationError if there is neither.
+    """
+    known = [snapshot.number for snapshot in snapshots(store, channel)]
+    found = tuple(sorted(listed.key for listed in store.list(snapshot_prefix(channel, number))))
+    if number not in known and not found:
+        words = ", ".join(map(str, known)) or "none"
+        raise ConfigurationError(f"{channel} has no snapshot {number}.", f"Its snapshots: {words}.")
+    return found
 
 
 def add(store: Store, channel: str, taken: Sequence[Snapshot]) -> None:
@@ -122,7 +127,8 @@ def gap_pages(store: Store, channel: str, number: int) -> str:
 def drop(store: Store, channel: str, number: int) -> None:
     """Remove a snapshot: first from the list of snapshots, then its pages."""
     doomed = keys(store, channel, number)
-    _edit(store, channel, lambda known: {it: known[it] for it in known if it != number})
+    if any(snapshot.number == number for snapshot in snapshots(store, channel)):
+        _edit(store, channel, lambda known: {it: known[it] for it in known if it != number})
     store.delete(doomed)
 
 

@@ -98,9 +98,9 @@ def _metadata_entry(archive: zipfile.ZipFile, path: Path) -> zipfile.ZipInfo:
         if rest == "METADATA" and folder.endswith(".dist-info"):
             found.append(((canonicalize_name(owner), _version(number)), entry))
     if len(found) != 1 or found[0][0] != wanted:
+        there = repr(found[0][1].filename) if len(found) == 1 else str(len(found))
         raise IntegrityError(
-            f"{path.name} must have one {name}-{version}.dist-info/METADATA; it has {len(found)} or another.",
-            AGAIN,
+            f"{path.name} must have one {name}-{version}.dist-info/METADATA; it has {there}.", AGAIN
         )
     return found[0][1]
 

@@ -116,12 +116,43 @@ def test_one_channel_only(source: DirectoryStore, target: DirectoryStore) -> Non
     assert list(target.folders("channels/")) == ["stable"]
 
 
-def test_what_is_damaged_does_not_spread(source: DirectoryStore, target: DirectoryStore) -> None:
-    wheel = next(source.path.glob("files/*/*.whl"))
-    wheel.write_bytes(wheel.read_bytes()[:-1] + b"x")
-    with pytest.raises(IntegrityError, match="does not have the digest that its name says"):
+@pytest.mark.parametrize("pattern", ["files/*/*.whl", "files/*/*.metadata", "states/*.json"])
+def test_what_is_damaged_does_not_spread(source: DirectoryStore, tmp_path: Path, pattern: str) -> None:
+    for number, path in enumerate(sorted(source.path.glob(pattern))):
+        target = DirectoryStore(tmp_path / f"target-{number}")
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        with pytest.raises(IntegrityError, match="does not have the digest that it"):
+            synced(source, target)
+        path.write_bytes(whole)
+        assert not (target.path / "channels").exists()
+        assert not (target.path / path.relative_to(source.path)).exists()
+
+
+@pytest.mark.parametrize("pattern", ["files/*/bar*.metadata", "files/*/foo-1.0*.metadata"])
+def test_damaged_metadata_does_not_spread_to_a_copy_that_has_the_rest(
+    source: DirectoryStore, target: DirectoryStore, tmp_path: Path, pattern: str
+) -> None:
+    publish(source, "candidate", [wheel_change(tmp_path / "built", "bar")], run="", now=LATER)
+    publish(source, "candidate", [wheel_change(tmp_path / "built", "baz")], run="", now=LATER)
+    rollback(source, "candidate", 5, AUTHOR)
+    synced(source, target)
+    (path,) = source.path.glob(pattern)
+    path.write_bytes(path.read_bytes() + b"\n")
+    (target.path / path.relative_to(source.path)).unlink()
+    with pytest.raises(IntegrityError, match=r"\.metadata of .* does not have the digest"):
         synced(source, target)
-    assert not (target.path / "channels").exists()
+
+
+def test_damaged_orphans_are_left_out_and_named(source: DirectoryStore, target: DirectoryStore) -> None:
+    orphans = [f"files/{'a' * 64}/orphan-1.0-py3-none-any.whl", f"states/{'b' * 64}.json"]
+    for key in orphans:
+        source.put(key, b"", content_type="", cache_control="")
+    done = CliRunner().invoke(wheelbuilder, ["sync", str(source.path), str(target.path)])
+    assert done.exit_code == 0, done.output
+    assert all(f"not copied: {key} is damaged" in done.output.replace("\n", " ") for key in orphans)
+    assert not any(target.exists(key) for key in orphans)
+    assert_clean(target)
 
 
 @pytest.mark.parametrize("lost", ["files/*/*.whl", "files/*/*.metadata", "states/*.json"])
@@ -185,8 +216,10 @@ def test_a_prune_of_the_destination_between_the_survey_and_the_copy(
 
 
 def test_a_snapshot_that_is_removed_while_it_is_copied(
-    source: DirectoryStore, target: DirectoryStore
+    source: DirectoryStore, target: DirectoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("wheelbuilder.mirror.store.WORKERS", 1)  # before its first page is copied
+
     class Removing(Interfering):
         def download(self, key: str, path: Path) -> bool:
             if "/snapshots/1/" in key and snapshots(self.store, "candidate"):

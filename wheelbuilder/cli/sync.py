@@ -41,6 +41,10 @@ def command(source: str, destination: str, channels: Sequence[str], dry_run: boo
         say(f"{len(objects)} objects ({copying.size / 1e6:.1f} MB) would be copied.")
         return 0
     with counting("copying") as told:
-        copy(there, here, copying, progress=told, cache=states_cache())
-    say(f"{len(objects)} objects ({copying.size / 1e6:.1f} MB) copied.")
+        left_out = copy(there, here, copying, progress=told, cache=states_cache())
+    for key in left_out:
+        say(
+            f"not copied: {key} is damaged; no commit refers to it, and a prune of {there.address} removes it"
+        )
+    say(f"{len(objects) - len(left_out)} objects ({copying.size / 1e6:.1f} MB) copied.")
     return 0

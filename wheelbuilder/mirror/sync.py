@@ -27,6 +27,7 @@ from wheelbuilder.mirror.layout import (
     snapshots_prefix,
 )
 from wheelbuilder.mirror.marks import rescue
+from wheelbuilder.mirror.promised import kept_states, named, promised, promised_of
 from wheelbuilder.mirror.read import read_commit, read_head, read_states
 from wheelbuilder.mirror.settle import complete, settle, write_head
 from wheelbuilder.mirror.snapshots import Snapshot, add, snapshots
@@ -91,21 +92,28 @@ def copy(
     *,
     progress: Progress = lambda _done, _all: None,
     cache: Path | None = None,
-) -> None:
-    """Carry out what was surveyed; may be repeated after an interruption, from a new survey."""
+) -> tuple[str, ...]:
+    """Carry out what was surveyed; may be repeated after an interruption, from a new survey.
+
+    Returns the keys of damaged objects that were left out because no commit refers to them. IntegrityError
+    for one that a commit refers to.
+    """
     with destination.exclusive():
         copying = _with_what_was_pruned(source, destination, copying)
         counted = _Counted(total=copying.size, progress=progress)
-        _copy_all(source, destination, copying.shared, counted)
+        expected = _expected(source, copying, cache)
+        damaged = _copy_all(source, destination, copying.shared, counted, expected)
+        _require_unused(source, copying.moves, damaged, cache)
         destination.barrier()
         _require(source, destination, copying.moves)
         for move in copying.moves:
             _advance(destination, move, cache)
-        _copy_all(source, destination, copying.history, counted)
+        _copy_all(source, destination, copying.history, counted, {})
         for channel, taken in copying.snapshots.items():
             left = {it.number for it in snapshots(source, channel)}  # its pages may be gone
             add(destination, channel, [it for it in taken if it.number in left])
         destination.barrier()
+    return damaged
 
 
 def _with_what_was_pruned(source: Store, destination: Store, copying: Copying) -> Copying:
@@ -200,34 +208,69 @@ def _missing(listing: Iterable[Listed], destination: Store, prefix: str) -> Iter
             yield listed
 
 
-def _copy_all(source: Store, destination: Store, objects: Sequence[Listed], counted: _Counted) -> None:
+def _expected(source: Store, copying: Copying, cache: Path | None) -> dict[str, str]:
+    """Return the digests of the metadata to copy, which only states know: new ones, else older ones."""
+    keys = [listed.key for listed in copying.shared]
+    new = [digest for key in keys if key.startswith("states/") and (digest := named(key))]
+    return promised_of(
+        source,
+        [key for key in keys if key.startswith("files/") and key.endswith(".metadata")],
+        (
+            lambda: new,
+            lambda: [state for move in copying.moves for state in move.new.projects.values()],
+            lambda: _states(source, copying.moves),
+        ),
+        cache,
+    )
+
+
+def _states(source: Store, moves: Iterable[Move]) -> set[str]:
+    """Return the states of everything that is copied: of the new commits, and of those kept before them."""
+    earlier = (kept_states(source, move.channel, move.new.number) for move in moves)
+    return set().union(*(move.new.projects.values() for move in moves), *earlier)
+
+
+def _require_unused(source: Store, moves: Sequence[Move], damaged: Sequence[str], cache: Path | None) -> None:
+    """Raise IntegrityError if a commit refers to something damaged."""
+    used = promised(source, _states(source, moves), cache) if damaged else {}
+    for key in damaged:
+        if key in used or not key.startswith(PRUNED):
+            raise IntegrityError(
+                f"{key} of {source.address} does not have the digest that it should have.",
+                "Run 'wheelbuilder audit --deep --repair' on it, then copy again.",
+            )
+
+
+def _copy_all(
+    source: Store,
+    destination: Store,
+    objects: Sequence[Listed],
+    counted: _Counted,
+    expected: Mapping[str, str],
+) -> tuple[str, ...]:
+    """Copy objects; returns the keys of those that are damaged, which are not copied."""
+    damaged: list[str] = []
     with tempfile.TemporaryDirectory(prefix="wheelbuilder-sync-") as folder:
         for start in range(0, len(objects), AT_ONCE):
             batch = objects[start : start + AT_ONCE]
+            keys = [listed.key for listed in batch]
             paths = [Path(folder, str(number)) for number in range(len(batch))]
-            each(lambda pair: _copy(source, destination, *pair), zip(batch, paths, strict=True))
+            wanted = [named(key) or expected.get(key) for key in keys]
+            whole = each(lambda it: _copy(source, destination, *it), zip(keys, paths, wanted, strict=True))
+            damaged += [key for key, done in zip(keys, whole, strict=True) if not done]
             counted.add(batch)
+    return tuple(damaged)
 
 
-def _copy(source: Store, destination: Store, listed: Listed, path: Path) -> None:
-    key = listed.key
+def _copy(source: Store, destination: Store, key: str, path: Path, wanted: str | None) -> bool:
+    """Copy one object; False if it does not have the wanted digest: what is damaged does not spread."""
     if not source.download(key, path):
-        return  # pruned since: nothing that is kept refers to it
-    _check(source, key, path)
-    destination.put(key, path, content_type=content_type(key), cache_control=cache_control(key))
+        return True  # pruned since: nothing that is kept refers to it
+    whole = wanted is None or file_digest(path) == wanted
+    if whole:
+        destination.put(key, path, content_type=content_type(key), cache_control=cache_control(key))
     path.unlink()
-
-
-def _check(source: Store, key: str, path: Path) -> None:
-    """Compare a file with the digest in its key: what is damaged does not spread."""
-    parts = key.split("/")
-    wheel_or_sdist = parts[0] in ("files", "sdists") and not parts[-1].endswith((".metadata", ".provenance"))
-    named = parts[1] if wheel_or_sdist else parts[1].removesuffix(".json") if parts[0] == "states" else None
-    if named and file_digest(path) != named:
-        raise IntegrityError(
-            f"{key} of {source.address} does not have the digest that its name says.",
-            "Run 'wheelbuilder audit --deep --repair' on it, then copy again.",
-        )
+    return whole
 
 
 def _advance(destination: Store, move: Move, cache: Path | None) -> None:

@@ -367,11 +367,17 @@ def test_two_at_once_are_refused(store: DirectoryStore) -> None:
     pruned(store, days=1)
 
 
-def test_a_writer_does_not_wait_for_ever(store: DirectoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_writer_says_once_that_it_waits_and_does_not_wait_for_ever(
+    store: DirectoryStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr("wheelbuilder.mirror.marks.PATIENCE", 0.1)
+    monkeypatch.setattr("wheelbuilder.mirror.marks.PAUSE", 0.03)
     write_marks(store, Marks(deleting=frozenset({"x"}), started="2026-01-02T03:04:05Z"))
     with pytest.raises(UnreachableError, match="a prune is deleting x, or died while it was"):
         rescue(store, ["x", "y"])
+    assert [it.message for it in caplog.records] == [
+        "A prune is deleting some of what is needed here: waiting until it has ended."
+    ]
     assert rescue(store, ["y"])
 
 

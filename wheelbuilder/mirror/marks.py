@@ -8,6 +8,7 @@ nobody renews is of somebody who died, or cannot get through, and is taken away 
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,7 @@ from wheelbuilder.mirror.layout import MARKS_KEY, cache_control, content_type
 from wheelbuilder.mirror.lease import now as clock
 from wheelbuilder.mirror.store import Store
 
+LOG = logging.getLogger(__name__)  # a warning goes to standard error, whoever the caller is
 SILENCE = 660.0  # seconds without a renewal that are proof: longer than a request lasts with all its attempts
 DEAD = timedelta(seconds=1200)  # after which the next prune goes on, by the clocks of both machines
 PATIENCE = 1800.0  # seconds that a writer waits for a prune which renews its announcement
@@ -114,6 +116,8 @@ class _Watch:
                 f"{self._store.address}: a prune is deleting {key}, or died while it was.",
                 f"Run again: one that died is not waited for longer than {SILENCE / 60:.0f} minutes.",
             )
+        if not self.waited:
+            LOG.warning("A prune is deleting some of what is needed here: waiting until it has ended.")
         self.waited = True
         time.sleep(self._pause)
         self._pause = min(2 * self._pause, LONGEST_PAUSE)

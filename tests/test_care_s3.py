@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from commands import Said, command
+from mirrors import NOW, wheel_change
 from s3_servers import FreshBucket
 from sdists import FileIndex, Workplace
 from simple_index import entry
@@ -17,6 +18,8 @@ from test_wheelcheck import OTHER_RECORD, wheel
 from tinywheel import make_wheel
 
 from wheelbuilder.mirror.audit import audit, is_clean
+from wheelbuilder.mirror.layout import cache_control, content_type
+from wheelbuilder.mirror.publish import publish
 from wheelbuilder.mirror.serve import serving
 
 pytestmark = pytest.mark.integration
@@ -86,3 +89,13 @@ def test_retire_and_back(s3_bucket: FreshBucket, tmp_path: Path) -> None:
         index.page("foo", [])
         assert care(s3_bucket, "retire", place.list_path).code == 0
         assert objects(s3_bucket)[gap] == before[gap]
+
+
+def test_what_lies_damaged_in_a_bucket_is_replaced(s3_bucket: FreshBucket, tmp_path: Path) -> None:
+    store, change = s3_bucket.store(), wheel_change(tmp_path / "built")
+    publish(store, "other", [change], run="", now=NOW)
+    for key in objects(s3_bucket):
+        if key.startswith(("files/", "states/")):
+            store.put(key, b"", content_type=content_type(key), cache_control=cache_control(key))
+    publish(store, "stable", [change], run="", now=NOW)
+    assert is_clean(audit(store, deep=True, patience=0))

@@ -5,6 +5,7 @@ Each leaves a store that is clean, and the next run goes on without doing again 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from engines import engine
-from sdists import Ended, FileIndex, Sdist, Workplace, in_tree
+from sdists import Ended, FileIndex, Sdist, Workplace, cli, in_tree
 
 from wheelbuilder.build.owners import OWNER_LABEL
 
@@ -76,6 +77,18 @@ def test_a_deadline_ends_what_runs_and_says_what_is_left(index: FileIndex, tmp_p
     work.write(made)
     goes_on(work, built(ended))
     assert work.run("--deadline", "5x").code == 2
+
+
+def test_a_deadline_that_nothing_could_keep_is_recorded(index: FileIndex, tmp_path: Path) -> None:
+    index.offer(SLOW)
+    work = Workplace(folder=tmp_path, index=index)
+    work.write([SLOW])
+    for _ in range(2):  # the first also publishes the pages
+        ended = cli("run", str(work.list_path), "--store", str(work.store), "--deadline", "1s")
+        assert ended.code == 5 and "nothing was written" not in ended.stdout
+        (key,) = [it.removeprefix("Run record: ") for it in ended.stdout.splitlines() if "Run record: " in it]
+        (row,) = json.loads((work.store / key).read_text())["unfinished"]
+        assert (row["project"], row["reason"]) == ("slow", "not started: deadline")
 
 
 def test_killed_containers_are_tried_again_and_told_from_failures(index: FileIndex, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from wheelbuilder.report.records import run_document
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
-    """What came of a run. document: its record; key: where that lies, None if nothing changed."""
+    """What came of a run. document: its record; key: where that lies, None if nothing was to be done."""
 
     outcomes: tuple[Outcome, ...]
     unfinished: tuple[Unfinished, ...]
@@ -116,7 +116,8 @@ def _conclude(request: Request, ledger: Ledger, started: datetime, seconds: floa
     )
     if ledger.changed:
         _remember(request, ledger.run)
-    key = keep_run(request.store, ledger.run, document) if ledger.records or ledger.changed else None
+    worth_keeping = ledger.records or ledger.changed or ledger.unfinished
+    key = keep_run(request.store, ledger.run, document) if worth_keeping else None
     return Run(
         outcomes=tuple(record.outcome for record in ledger.records),
         unfinished=tuple(ledger.unfinished),

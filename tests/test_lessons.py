@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
@@ -8,6 +9,8 @@ import pytest
 from samples import ARM, X86, build, file, past
 
 from wheelbuilder.build.outcomes import (
+    NOT_STARTED,
+    WAS_ENDED,
     Built,
     BuiltWheel,
     Covered,
@@ -16,6 +19,7 @@ from wheelbuilder.build.outcomes import (
     Outcome,
     Step,
     StepResult,
+    Unfinished,
 )
 from wheelbuilder.inputs.images import Catalogue, default_path
 from wheelbuilder.plan.decisions import Build, Decision, InMirror, Upstream
@@ -110,6 +114,27 @@ def test_what_was_built_or_covered_is_mended_and_has_a_cost() -> None:
     learned = lessons(done, KNOWN, describe, TODAY)
     assert learned.mended == {past("a").attempt, past("b").attempt} and learned.failed == ()
     assert learned.costs == {"a": {str(X86): Cost(seconds=3.5)}, "d": {str(X86): Cost(seconds=1.0)}}
+
+
+def test_what_ran_longer_than_expected_and_gave_nothing_teaches_that_it_is_long() -> None:
+    steps = (StepResult(step=Step.BUILD, seconds=7200.0, ok=False),)
+    guess = KNOWN.cost(build("c"))
+    ends: list[Outcome | Unfinished] = [
+        Unfinished(build=build("c"), reason=WAS_ENDED, seconds=100.0),
+        replace(failed(build("d"), FailureClass.TIME_OUT), steps=steps),
+        Unfinished(build=build("e"), reason=NOT_STARTED),
+        Unfinished(build=build("f"), reason=WAS_ENDED, seconds=guess.seconds / 4),
+        replace(failed(build("g")), steps=(replace(steps[0], seconds=guess.seconds / 2),)),
+    ]
+    learned = lessons(ends, KNOWN, describe, TODAY)
+    costs = {name: known[str(X86)] for name, known in learned.costs.items()}
+    assert set(costs) == {"c", "d"}
+    assert costs["c"].seconds > 100.0 and costs["d"] == Cost(seconds=7200.0)
+    assert [failure.project for failure in learned.failed] == ["d", "g"]
+    known = Experience(costs={"c": {str(X86): Cost(seconds=500.0, peak_memory=9)}})
+    assert not lessons([ends[0]], known, describe, TODAY)
+    longer = replace(known, costs={"c": {str(X86): Cost(seconds=50.0, peak_memory=9)}})
+    assert lessons([ends[0]], longer, describe, TODAY).costs["c"][str(X86)].peak_memory == 9
 
 
 def test_what_others_have_made_since_is_mended() -> None:

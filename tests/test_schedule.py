@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import date
+from functools import partial
 from typing import Any
 
 import pytest
@@ -27,8 +29,11 @@ from wheelbuilder.build.outcomes import (
 from wheelbuilder.build.schedule import Crew, Deadline, Work, outcomes
 from wheelbuilder.build.tasks import Task
 from wheelbuilder.errors import InterruptedRunError
+from wheelbuilder.inputs.images import Catalogue, default_path
 from wheelbuilder.plan.decisions import Build
-from wheelbuilder.plan.experience import Cost
+from wheelbuilder.plan.experience import Cost, Experience
+from wheelbuilder.plan.keys import inputs_of
+from wheelbuilder.report.lessons import lessons
 
 G = 1 << 30
 A, B, C, D = (build(name) for name in "abcd")
@@ -296,6 +301,30 @@ def test_what_runs_at_the_deadline_has_a_grace_and_is_ended_then(crew: Crew) -> 
         "b": WAS_ENDED,
         "c": NOT_STARTED,
     }
+
+
+def test_what_no_deadline_was_enough_for_does_not_keep_the_rest_from_its_turn() -> None:
+    """Two nights of one worker: the build that is expected to be longer starts first, until it is known."""
+    guesses = {"a": Cost(seconds=0.2), "b": Cost(seconds=0.1)}
+    known = Experience(costs={name: {str(HOST): cost} for name, cost in guesses.items()})
+    describe = partial(inputs_of, catalogue=Catalogue.read(default_path()), build_constraints=())
+    nights = []
+    for _ in range(2):
+        told_to_end = threading.Event()
+
+        def run(task: Task, ending: threading.Event = told_to_end) -> Outcome:
+            if task.build == B:
+                return built(B)
+            assert ending.wait(20)
+            raise InterruptedRunError("ended")
+
+        deadline = Deadline(at=time.monotonic() + 2.0, grace=0.1, end=told_to_end.set)
+        with ThreadPoolExecutor(1) as builder, ThreadPoolExecutor(1) as clerk:
+            one = Crew(builders=builder, clerks=clerk, room=Room(memory=1 << 30, slots=1))
+            ends = ended([A, B], run, one, deadline, cost=known.cost)
+        known = known.with_lessons(lessons(ends, known, describe, date(2026, 11, 25)))
+        nights.append({end.build.pin.name: getattr(end, "reason", "built") for end in ends})
+    assert nights == [{"a": WAS_ENDED, "b": NOT_STARTED}, {"a": NOT_STARTED, "b": "built"}]
 
 
 def test_a_pause_before_a_second_attempt_ends_at_the_deadline(

@@ -155,10 +155,14 @@ class Needs:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unfinished:
-    """A build that this run leaves to the next one, for a stated reason; nothing was learned about it."""
+    """A build that this run leaves to the next one, for a stated reason.
+
+    seconds: for how long it ran before it was ended; 0 if it was not started.
+    """
 
     build: Build
     reason: str
+    seconds: float = 0.0
 
 
 class StepFailedError(Exception):

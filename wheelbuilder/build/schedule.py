@@ -87,12 +87,25 @@ def outcomes(
         schedule.cancel()
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Run:
+    """What a worker is at. began: on the monotonic clock."""
+
+    task: Task
+    claim: Claim
+    began: float
+
+    def ended(self, now: float) -> Unfinished:
+        """Return how it ends that the deadline came."""
+        return Unfinished(build=self.task.build, reason=WAS_ENDED, seconds=now - self.began)
+
+
 class _Schedule:
     def __init__(self, work: Work, crew: Crew, deadline: Deadline | None) -> None:
         self._work, self._crew, self._deadline = work, crew, deadline
         self._graph = Graph(cost=lambda build: work.cost(build).seconds, known=work.known)
         self._surveys = Surveys(work.survey, crew.clerks)
-        self._running: dict[Future[Outcome | Needs], tuple[Task, Claim]] = {}
+        self._running: dict[Future[Outcome | Needs], _Run] = {}
         self._paused: list[tuple[float, Build]] = []  # until when
         self._attempts: dict[str, Attempt] = {}
         self._earlier: dict[str, tuple[Failed, ...]] = {}
@@ -120,7 +133,7 @@ class _Schedule:
         """Start what has room: what was looked at, then what was not, which will say itself what it needs."""
         ready = sorted(self._graph.ready(), key=lambda build: not self._surveys.is_known(build))
         queue = [self._candidate(build) for build in ready[:LOOK_AHEAD]]
-        claims = [claim for _, claim in self._running.values()]
+        claims = [running.claim for running in self._running.values()]
         for candidate in admitted(queue, claims, self._crew.room, now):
             self._submit(candidate, now)
 
@@ -140,7 +153,8 @@ class _Schedule:
         self._graph.take(build)
         self._surveys.forget(build)
         claim = Claim(memory=candidate.memory, ends=now + candidate.seconds)
-        self._running[self._crew.builders.submit(self._work.run, task)] = task, claim
+        future = self._crew.builders.submit(self._work.run, task)
+        self._running[future] = _Run(task=task, claim=claim, began=now)
 
     def _attempt(self, build: Build) -> Attempt:
         return self._attempts.get(build.key, FIRST)
@@ -160,13 +174,13 @@ class _Schedule:
                 yield from self._returned(*self._result(future))
 
     def _result(self, future: Future[Outcome | Needs]) -> tuple[Task, Outcome | Needs | Unfinished]:
-        task, _ = self._running.pop(future)
+        running = self._running.pop(future)
         try:
-            return task, future.result()
+            return running.task, future.result()
         except InterruptedRunError:
             if not self._was_ended:
                 raise
-            return task, Unfinished(build=task.build, reason=WAS_ENDED)
+            return running.task, running.ended(time.monotonic())
 
     def _returned(self, task: Task, result: Outcome | Needs | Unfinished) -> Iterator[End]:
         match result:
@@ -212,8 +226,8 @@ class _Schedule:
             self._was_ended = True
             deadline.end()
         if now >= deadline.over + ENDING:
-            for task, _ in self._running.values():
-                yield from self._graph.settle(Unfinished(build=task.build, reason=WAS_ENDED))
+            for running in self._running.values():
+                yield from self._graph.settle(running.ended(now))
 
     def _until_the_clock_matters(self, now: float) -> float | None:
         moments = [until for until, _ in self._paused]

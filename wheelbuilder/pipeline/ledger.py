@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from wheelbuilder.build.graph import End
-from wheelbuilder.build.outcomes import Built, Failed, Outcome, Unfinished
+from wheelbuilder.build.outcomes import Built, Failed, Unfinished
 from wheelbuilder.errors import WheelbuilderError
 from wheelbuilder.mirror.commits import Commit
 from wheelbuilder.mirror.merge import Refused
@@ -46,6 +46,7 @@ class Ledger:
     commit: Commit | None = None
     published: list[Build] = field(default_factory=list)
     _waiting: list[Record] = field(default_factory=list)
+    _ended: list[Unfinished] = field(default_factory=list)  # nothing was learned from them yet
     _upstream_is_out: bool = False
     _last: float = field(default_factory=time.monotonic)
 
@@ -60,6 +61,7 @@ class Ledger:
         self.watch.finished(end)
         if isinstance(end, Unfinished):
             self.unfinished.append(end)
+            self._ended.append(end)
             return
         if isinstance(end, Failed) and end.remembered:
             self.remembered.append(end)
@@ -79,7 +81,8 @@ class Ledger:
         changes += [_change(outcome) for outcome in built]
         store, channel = self.request.store, self.request.listed.channel
         done = publish(store, channel, changes, run=self.run, now=datetime.now(UTC), cache=states_cache())
-        self._learn([record.outcome for record in self._waiting])
+        self._learn([*(record.outcome for record in self._waiting), *self._ended])
+        self._ended = []
         self._waiting, self._upstream_is_out, self._last = [], True, time.monotonic()
         self.published += [outcome.build for outcome in built]
         self.changed |= dict.fromkeys(done.changed)
@@ -96,13 +99,13 @@ class Ledger:
             if isinstance(outcome, Built) and outcome.build.key in planned:
                 yield outcome
 
-    def _learn(self, outcomes: Sequence[Outcome]) -> None:
+    def _learn(self, ends: Sequence[End]) -> None:
         request, today = self.request, datetime.now(UTC).date()
         if request.forced:
-            outcomes = [outcome for outcome in outcomes if not isinstance(outcome, Failed)]
+            ends = [end for end in ends if not isinstance(end, Failed)]
         constraints = request.listed.build_constraints
         describe = partial(inputs_of, catalogue=request.catalogue, build_constraints=constraints)
-        learned = lessons(outcomes, request.memory.experience, describe, today)
+        learned = lessons(ends, request.memory.experience, describe, today)
         if not self._upstream_is_out:
             learned = replace(learned, mended=learned.mended | mended(request.plan, self.known))
         with suppress(WheelbuilderError):  # it is only a saving

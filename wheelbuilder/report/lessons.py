@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 
-from wheelbuilder.build.outcomes import Built, Failed, FailureClass, Outcome, Step
+from wheelbuilder.build.outcomes import Built, Failed, FailureClass, Outcome, Step, StepResult, Unfinished
 from wheelbuilder.plan.decisions import Build, InMirror, Upstream
 from wheelbuilder.plan.experience import Cost, Experience, Lessons
 from wheelbuilder.plan.keys import BuildInputs
 from wheelbuilder.plan.past import Attempt, PastFailure
 from wheelbuilder.plan.plans import Plan
 
+LONGER = 2.0  # what a build is expected to take that was ended, by how long it ran
 MOST_BLOCKED = 3  # days; and no longer than what blocks fails
 # For how many days a failure of each class stands while its inputs stay the same. None: it is not remembered,
 # because it is about this machine or about us, and not about the package.
@@ -50,15 +52,17 @@ DAYS = {
 Describe = Callable[[Build], BuildInputs]
 
 
-def lessons(outcomes: Iterable[Outcome], known: Experience, describe: Describe, today: date) -> Lessons:
-    """Return what outcomes teach beyond what is known. describe: returns what a build was made from."""
-    earlier = known.earlier()
-    told = list(outcomes)
+def lessons(
+    ends: Iterable[Outcome | Unfinished], known: Experience, describe: Describe, today: date
+) -> Lessons:
+    """Return what ends of builds teach beyond what is known. describe: returns what a build was made from."""
+    earlier, ends = known.earlier(), list(ends)
+    told = [end for end in ends if not isinstance(end, Unfinished)]
     failed = {failure.attempt: failure for failure in _failures(told, earlier, describe, today)}
     costs: dict[str, dict[str, Cost]] = {}
-    for outcome in told:
-        if isinstance(outcome, Built):
-            costs.setdefault(outcome.build.pin.name, {})[str(outcome.build.target)] = _cost(outcome)
+    for end in ends:
+        if cost := _cost(end, known):
+            costs.setdefault(end.build.pin.name, {})[str(end.build.target)] = cost
     done = {it.build.attempt for it in told if not isinstance(it, Failed)}
     blocked = [it for it in told if isinstance(it, Failed) and it.blocked_by]
     stopped = (_stopped(it, {**earlier, **failed}, describe, today) for it in blocked)
@@ -142,8 +146,28 @@ def _failure(
     )
 
 
-def _cost(outcome: Built) -> Cost:
-    """Return what the attempt took that gave the wheel."""
-    steps = [step for step in outcome.steps if step.attempt == outcome.steps[-1].attempt]
-    peaks = [step.peak_memory for step in steps if step.peak_memory is not None]
-    return Cost(seconds=round(sum(step.seconds for step in steps), 3), peak_memory=max(peaks, default=None))
+def _cost(end: Outcome | Unfinished, known: Experience) -> Cost | None:
+    """Return what a build takes: what it took, or more than was known if it gave nothing for longer."""
+    match end:
+        case Built():
+            steps = _last_attempt(end.steps)
+            peaks = [step.peak_memory for step in steps if step.peak_memory is not None]
+            return Cost(seconds=_seconds(steps), peak_memory=max(peaks, default=None))
+        case Failed():
+            return _at_least(end.build, _seconds(_last_attempt(end.steps)), known)
+        case Unfinished():
+            return _at_least(end.build, round(end.seconds * LONGER, 3), known)
+    return None
+
+
+def _at_least(build: Build, seconds: float, known: Experience) -> Cost | None:
+    expected = known.cost(build)
+    return replace(expected, seconds=seconds) if seconds > expected.seconds else None
+
+
+def _last_attempt(steps: Sequence[StepResult]) -> list[StepResult]:
+    return [step for step in steps if step.attempt == steps[-1].attempt]
+
+
+def _seconds(steps: Iterable[StepResult]) -> float:
+    return round(sum(step.seconds for step in steps), 3)

@@ -121,7 +121,7 @@ def test_bounds_exclude_and_ask_for_nothing() -> None:
 
 def test_what_is_not_certain_is_told() -> None:
     doubtful = walk("app", "app===1\n", {}, certainty=Certainty.UNKNOWN)
-    assert doubtful.doubts == ("app===1: nothing says so before it is built (app.whl)",)
+    assert doubtful.doubts == ("dependencies of app===1 are not known before it is built (app.whl)",)
     assert walk("app", "app===1\n", {}, certainty=Certainty.STATIC).doubts == ()
 
 

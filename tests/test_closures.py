@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from commands import Said, command
+from mirrors import NOW, wheel_change
 from sdists import FileIndex, sdist
 from simple_index import Answer
 from tinywheel import make_wheel
@@ -19,6 +20,8 @@ from wheelbuilder.build.closures import closures, resolved
 from wheelbuilder.build.library import Library
 from wheelbuilder.inputs.images import Catalogue, default_path
 from wheelbuilder.inputs.lists import RequirementsList, read_list
+from wheelbuilder.mirror.directory import DirectoryStore
+from wheelbuilder.mirror.publish import publish
 from wheelbuilder.plan.upstream import UpstreamIndex
 
 X86, ARM = "cp311-manylinux_2_36_x86_64", "cp311-manylinux_2_36_aarch64"
@@ -75,8 +78,8 @@ def test_a_plan_of_a_closure(index: FileIndex, tmp_path: Path) -> None:
         [*((name, target) for name in both for target in (X86, ARM)), ("arm", ARM)]
     )
     assert json.loads(said.out)["warnings"] == [
-        "mute===1.0: nothing says so before it is built (mute-1.0.tar.gz)",
-        "source-only===1.0: so it was when the sdist was made (source_only-1.0.tar.gz)",
+        "dependencies of mute===1.0 are not known before it is built (mute-1.0.tar.gz)",
+        "dependencies of source-only===1.0 are those its sdist recorded (source_only-1.0.tar.gz)",
     ]
     assert not ran.exists()
     assert "/simple/un/" not in {asked for asked, _ in index.requests}
@@ -163,8 +166,57 @@ def test_a_pin_without_files_needs_nothing(index: FileIndex, tmp_path: Path) -> 
     said = command("plan", write(tmp_path, index, "gone\n", "gone===1.0\n", X86), "--json")
     assert decisions(said) == [("gone", X86)]
     assert json.loads(said.out)["warnings"] == [
-        "gone===1.0: nothing says so before it is built (upstream has no file of it)"
+        "dependencies of gone===1.0 are not known before it is built (upstream has no file of it)"
     ]
+
+
+def test_what_a_published_wheel_says_of_its_sdist(index: FileIndex, tmp_path: Path) -> None:
+    offer(index, tmp_path, "good")
+    offer(index, tmp_path, "stale")
+    index.offer(sdist("parent", {"PKG-INFO": ""}), sdist("multi", {"PKG-INFO": ""}))
+    index.offer(sdist("aged", {"PKG-INFO": "Metadata-Version: 2.1\nRequires-Dist: stale\n"}))
+    pins = "".join(f"{name}===1.0\n" for name in ("parent", "good", "multi", "aged", "stale"))
+    path = write(tmp_path, index, "parent\naged\n", pins, X86)
+    store = tmp_path / "store"
+    publish_wheel(store, tmp_path, "aged", "Requires-Dist: good\n")
+    unbuilt = "dependencies of {0}===1.0 are not known before it is built ({0}-1.0.tar.gz)"
+
+    first = command("coverage", path, "--store", store, "--json")
+    assert first.code == 1
+    assert f"not proven, because {unbuilt.format('parent')}" in first.err.splitlines()
+    (proof,) = json.loads(first.out)
+    assert (proof["pins"], proof["untold"]) == (3, [unbuilt.format("parent")])  # aged needs good, not stale
+
+    publish_wheel(
+        store, tmp_path, "parent", "Requires-Dist: good; python_version>'3'\nRequires-Dist: multi\n"
+    )
+    second = command("coverage", path, "--store", store, "--json")
+    (proof,) = json.loads(second.out)
+    assert (second.code, [gap["project"] for gap in proof["compiled"]]) == (1, ["multi"])
+    assert proof["untold"] == [unbuilt.format("multi")]
+    assert ("multi", X86) in decisions(command("plan", path, "--store", store, "--json"))
+
+    publish_wheel(store, tmp_path, "multi", "")
+    last = command("coverage", path, "--store", store)
+    assert (last.code, last.out) == (0, f"{X86}: 4 pins, nothing would be compiled\n")
+
+
+def test_a_proof_in_which_every_pin_has_a_wheel_and_one_is_untold(index: FileIndex, tmp_path: Path) -> None:
+    index.add("app-1.0-py3-none-any.whl", b"not a wheel")
+    path = write(tmp_path, index, "app\n", "app===1.0\n", X86)
+    store, covered = tmp_path / "store", f"{X86}: 1 pins, nothing would be compiled"
+    untold = "dependencies of app===1.0 are not known before it is built (app-1.0-py3-none-any.whl)"
+    said = command("coverage", path, "--store", store)
+    assert (said.code, said.out.splitlines()) == (1, [covered, f"not proven, because {untold}"])
+    ran = command("run", path, "--store", store, "--json")
+    assert (ran.code, json.loads(ran.out)["untold"]) == (0, [untold])
+    assert ran.err.splitlines()[-2:] == [f"Not proven, because {untold}", covered]
+
+
+def publish_wheel(store: Path, folder: Path, name: str, requires: str) -> None:
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{requires}".encode()
+    change = wheel_change(folder / "built", name, metadata=metadata)
+    publish(DirectoryStore(store), "list", [change], run="r", now=NOW)
 
 
 def opened(path: Path, index: FileIndex, folder: Path) -> tuple[RequirementsList, Catalogue, Library]:

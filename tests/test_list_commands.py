@@ -247,7 +247,7 @@ def test_lint_follows_requirements(index: FileIndex, tmp_path: Path) -> None:
         f"error: {line}:3: 'missing', {lacks} does not pin it, {everywhere}",
         f"error: {line}:1: 'app', {needs} 'none>1', {lacks} does not pin it, {everywhere}",
         f"error: {line}:1: 'app', {needs} 'old<2', {lacks} pins {old}, {everywhere}",
-        "warning: app===1.0: so it was when the sdist was made (app-1.0.tar.gz) [uncertain]",
+        "warning: dependencies of app===1.0 are those its sdist recorded (app-1.0.tar.gz) [uncertain]",
         "3 errors, 2 warnings",
     ]
     (tmp_path / "app.txt").write_text("-e .\n")

@@ -82,6 +82,7 @@ def resolved(listed: RequirementsList, catalogue: Catalogue, library: Library) -
         listed,
         reached={(closure.branch, closure.target): names for closure, names in found},
         doubts=tuple(dict.fromkeys(doubt for pair in found for doubt in _doubts(*pair))),
+        untold=tuple(dict.fromkeys(untold for closure in walked for untold in closure.untold)),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,12 +22,14 @@ from wheelbuilder.inputs.http import TIMEOUT, session, shown, unreachable
 from wheelbuilder.inputs.pins import Pin
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.plan.dependencies import (
+    DOUBTFUL,
     Certainty,
     Dependencies,
     nothing_known,
     of_sdist,
     of_wheel,
     telling_file,
+    telling_wheel,
     tells,
 )
 from wheelbuilder.plan.files import SHA256, IndexFile
@@ -43,12 +45,24 @@ MOST_METADATA = 16 << 20  # bytes; the largest real ones have a few hundred kilo
 Question = tuple[NormalizedName, Version, Target]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Published:
+    """What a channel serves itself. metadata: reads it of one of its wheels; None if it is gone."""
+
+    files: Mapping[NormalizedName, Sequence[IndexFile]]
+    metadata: Callable[[IndexFile], bytes | None]
+
+
 @dataclass(kw_only=True)
 class Library:
-    """What pins of an index require. cache: a folder for what was read, and for files that were fetched."""
+    """What pins of an index require. cache: a folder for what was read, and for files that were fetched.
+
+    published: our own wheels, asked where the index does not tell for certain: building tells.
+    """
 
     index: UpstreamIndex
     cache: Path
+    published: Published | None = None
     _pages: dict[tuple[NormalizedName, Version], tuple[IndexFile, ...]] = field(default_factory=dict)
     _chosen: dict[Question, IndexFile | None] = field(default_factory=dict)
     _read: dict[str, Dependencies] = field(default_factory=dict)
@@ -77,6 +91,22 @@ class Library:
         with session(connections=CONNECTIONS) as connection, ThreadPoolExecutor(CONNECTIONS) as pool:
             found = pool.map(lambda file: self._dependencies(file, connection), unread.values())
             self._read |= dict(zip(unread, found, strict=True))
+        if self.published:
+            self._ask_published(self.published, asked)
+
+    def _ask_published(self, published: Published, asked: Iterable[tuple[Pin, Target]]) -> None:
+        """Choose our own wheels for what upstream's files leave in doubt."""
+        own: dict[Question, IndexFile] = {}
+        for pin, target in asked:
+            known = self.of(pin, target)
+            wheel = telling_wheel(pin, target, published.files.get(pin.name, ()))
+            if known and known.certainty in DOUBTFUL and wheel:
+                own[pin.name, pin.version, target] = wheel
+        unread = {_identity(file): file for file in own.values() if _identity(file) not in self._read}
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            found = pool.map(lambda file: self._from_published(file, published), unread.values())
+            self._read |= {name: it for name, it in zip(unread, found, strict=True) if it}
+        self._chosen |= {question: file for question, file in own.items() if _identity(file) in self._read}
 
     def _ask_for_pages(self, wanted: set[tuple[NormalizedName, Version]]) -> None:
         versions: dict[NormalizedName, set[Version]] = {}
@@ -86,12 +116,27 @@ class Library:
         self._pages |= {(name, version): pages[name] or () for name, version in wanted}
 
     def _dependencies(self, file: IndexFile, connection: requests.Session) -> Dependencies:
-        kept = self.cache / "dependencies" / _identity(file)[:2] / f"{_identity(file)}.json"
+        kept = self._place(file)
         if known := _kept(kept):
             return known
         read = self._from_wheel(file, connection) if file.is_wheel else self._from_sdist(file, connection)
         _keep(kept, read)
         return read
+
+    def _from_published(self, file: IndexFile, published: Published) -> Dependencies | None:
+        kept = self._place(file)
+        if known := _kept(kept):
+            return known
+        metadata = published.metadata(file)
+        if metadata is None:  # `audit` tells of it
+            return None
+        _check(metadata, file, f"{file.url}.metadata", "Repair the mirror: wheelbuilder audit --repair.")
+        read = of_wheel(metadata, file.filename)
+        _keep(kept, read)
+        return read
+
+    def _place(self, file: IndexFile) -> Path:
+        return self.cache / "dependencies" / _identity(file)[:2] / f"{_identity(file)}.json"
 
     def _from_wheel(self, file: IndexFile, connection: requests.Session) -> Dependencies:
         metadata = _metadata(file, connection) if file.metadata_sha256 is not None else None
@@ -135,14 +180,18 @@ def _metadata(file: IndexFile, connection: requests.Session) -> bytes | None:
             content = _bounded(response)
     except requests.RequestException as error:
         raise unreachable(url, error) from None
-    digest = hashlib.sha256(content).hexdigest()
+    _check(content, file, shown(url), "Tell the index; installers refuse the wheel too.")
+    return content
+
+
+def _check(metadata: bytes, file: IndexFile, place: str, hint: str) -> None:
+    digest = hashlib.sha256(metadata).hexdigest()
     if file.metadata_sha256 not in ("", digest):
         raise IntegrityError(
-            f"{shown(url)} is not what its digest says: the index says {file.metadata_sha256}, "
+            f"{place} is not what its digest says: the index says {file.metadata_sha256}, "
             f"the bytes give {digest}.",
-            "Tell the index; installers refuse the wheel too.",
+            hint,
         )
-    return content
 
 
 def _bounded(response: requests.Response) -> bytes:

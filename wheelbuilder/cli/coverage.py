@@ -36,16 +36,18 @@ if TYPE_CHECKING:
 def command(store: str, channel: str | None, simulate: bool, as_json: bool, **options: Any) -> int:
     """Say what a consumer of LIST would still compile with this mirror.
 
-    Exit status 1 if anything, or if a line of the constraints cannot be read, or if --simulate finds that
-    an installer disagrees.
+    Exit status 1 if anything, or if a line of the constraints cannot be read, or if nothing says yet what a
+    pin of a closure requires, or if --simulate finds that an installer disagrees.
     """
     proven = proof(Chosen(**options), store, Reference.parse(channel) if channel else None)
     print_proof(proven.covered, err=as_json)
     for line in proven.unread:
         say(f"not proven, because a line cannot be read: {line}", err=as_json)
+    for untold in proven.untold:
+        say(f"not proven, because {untold}", err=as_json)
     simulated = _simulated(proven, err=as_json) if simulate else ()
     if as_json:
-        say_json(proof_document(proven.covered, proven.unread, simulated))
+        say_json(proof_document(proven.covered, proven.unread, proven.untold, simulated))
     return 0 if proven.complete and not any(it.disagreements for it in simulated) else 1
 
 
@@ -60,12 +62,13 @@ def proof(chosen: Chosen, address: str, reference: Reference | None) -> Proof:
     mirror = gap_files(store, commit, cache=states_cache())
     known = Memory(store, listed.channel).experience
     index = upstream_index(chosen, listed)
-    listed = with_closures(listed, catalogue, index)
+    listed = with_closures(listed, catalogue, index, store, mirror)
     plan = draw_up(chosen, catalogue, listed, index, mirror, experience=known)
     only = frozenset(map(canonicalize_name, chosen.pins)) or listed.projects
     return Proof(
         covered=coverage(plan, mirror, [branch.branch for branch in listed.branches]),
         unread=quarantined(listed.branches, only),
+        untold=tuple(it for it in listed.untold if only is None or it.pin.name in only),
         store=store,
         commit=Reference(channel=channel, number=commit.number),
         upstream=index.url,

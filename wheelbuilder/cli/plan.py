@@ -18,6 +18,7 @@ from wheelbuilder.cli.planning import (
 from wheelbuilder.cli.screen import say_json
 from wheelbuilder.cli.tables import plan_document, print_plan
 from wheelbuilder.mirror.read import contents, states_cache
+from wheelbuilder.mirror.store import Store
 from wheelbuilder.mirror.stores import open_store
 from wheelbuilder.plan.experience import Experience
 from wheelbuilder.plan.plans import MirrorFiles
@@ -36,17 +37,17 @@ def command(store: str | None, as_json: bool, **options: Any) -> None:
     chosen = Chosen(**options)
     catalogue, listed = read_inputs(chosen)
     index = upstream_index(chosen, listed)
-    listed = with_closures(listed, catalogue, index)
-    mirror, experience = _known(store, listed.channel)
+    opened = open_store(store) if store else None
+    mirror, experience = _known(opened, listed.channel)
+    listed = with_closures(listed, catalogue, index, opened, mirror)
     plan = draw_up(chosen, catalogue, listed, index, mirror, experience=experience)
     print_plan(plan, listed, to_stderr=as_json)
     if as_json:
         say_json(plan_document(plan, listed))
 
 
-def _known(address: str | None, channel: str) -> tuple[MirrorFiles, Experience | None]:
+def _known(store: Store | None, channel: str) -> tuple[MirrorFiles, Experience | None]:
     """Return what a channel serves and what is known of its builds; nothing where no store is named."""
-    if address is None:
+    if store is None:
         return {}, None
-    store = open_store(address)
     return contents(store, channel, cache=states_cache()).projects, Memory(store, channel).experience

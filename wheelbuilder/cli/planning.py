@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,8 @@ from wheelbuilder.cli.options import images_option, list_argument, upstream_opti
 from wheelbuilder.inputs.branches import Mode
 from wheelbuilder.inputs.images import Catalogue, default_path
 from wheelbuilder.inputs.lists import RequirementsList, read_list
+from wheelbuilder.mirror.read import published_metadata
+from wheelbuilder.mirror.store import Store
 from wheelbuilder.plan.closure import Closure
 from wheelbuilder.plan.draft import draft
 from wheelbuilder.plan.experience import Experience
@@ -71,16 +74,26 @@ def read_inputs(chosen: Chosen) -> tuple[Catalogue, RequirementsList]:
     return catalogue, read_list(chosen.list_path, catalogue, strict=chosen.strict)
 
 
-def with_closures(listed: RequirementsList, catalogue: Catalogue, index: UpstreamIndex) -> RequirementsList:
-    """Return a list with its closures resolved, if it is in that mode."""
+def with_closures(
+    listed: RequirementsList,
+    catalogue: Catalogue,
+    index: UpstreamIndex,
+    store: Store | None,
+    mirror: MirrorFiles,
+) -> RequirementsList:
+    """Return a list with its closures resolved, if it is in that mode.
+
+    mirror: what the store's channel publishes; its wheels tell what their sdists do not.
+    """
     if listed.mode is Mode.PINS:
         return listed
     # Imported where they are needed: what reads wheels and sdists costs every plan a twentieth of a second.
     from wheelbuilder.build.closures import resolved
-    from wheelbuilder.build.library import Library
+    from wheelbuilder.build.library import Library, Published
 
+    published = Published(files=mirror, metadata=partial(published_metadata, store)) if store else None
     with counting("resolving requirements"):
-        return resolved(listed, catalogue, Library(index=index, cache=cache_home()))
+        return resolved(listed, catalogue, Library(index=index, cache=cache_home(), published=published))
 
 
 def walked(listed: RequirementsList, upstream: str | None) -> tuple[Closure, ...]:

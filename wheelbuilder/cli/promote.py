@@ -10,16 +10,14 @@ import click
 from wheelbuilder.cli.coverage import proof
 from wheelbuilder.cli.options import author, counted, store_option
 from wheelbuilder.cli.planning import Chosen
-from wheelbuilder.cli.proofs import print_proof
+from wheelbuilder.cli.proofs import Proof, print_proof
 from wheelbuilder.cli.screen import say
 from wheelbuilder.errors import IntegrityError
-from wheelbuilder.inputs.pins import Quarantined
 from wheelbuilder.mirror.audit import Severity, audit
 from wheelbuilder.mirror.channels import Reference, promote, resolve
 from wheelbuilder.mirror.layout import check_channel
 from wheelbuilder.mirror.store import Store
 from wheelbuilder.mirror.stores import open_existing
-from wheelbuilder.plan.coverage import Coverage
 
 
 @click.command(name="promote")
@@ -61,21 +59,22 @@ def _require_coverage(address: str, reference: Reference, path: Path) -> None:
     chosen = Chosen(list_path=path, targets=(), pins=(), strict=False, images=None, upstream=None)
     proven = proof(chosen, address, reference)
     print_proof(proven.covered, err=True)
-    if lacks := _lacks(proven.covered, proven.unread):
+    if lacks := _lacks(proven):
         raise IntegrityError(
             f"{reference} does not cover {path}: {', '.join(lacks)}.",
             f"Run 'wheelbuilder coverage {path} --store {address} --channel {reference}' for details.",
         )
 
 
-def _lacks(covered: Sequence[Coverage], unread: Sequence[Quarantined]) -> list[str]:
+def _lacks(proven: Proof) -> list[str]:
     """Say what keeps a proof from being complete; each pin counts once, on however many targets."""
-    compiled = {str(gap.pin) for it in covered for gap in it.compiled}
-    missing = {str(gap.pin) for it in covered for gap in it.missing}
+    compiled = {str(gap.pin) for it in proven.covered for gap in it.compiled}
+    missing = {str(gap.pin) for it in proven.covered for gap in it.missing}
     found = (
         (len(compiled), f"a consumer would still compile {counted(len(compiled), 'pin')}"),
         (len(missing), f"{counted(len(missing), 'pin')} cannot be had at all"),
-        (len(unread), f"{counted(len(unread), 'line')} cannot be read"),
+        (len(proven.unread), f"{counted(len(proven.unread), 'line')} cannot be read"),
+        (len(proven.untold), f"nothing says yet what {counted(len(proven.untold), 'pin')} would need"),
     )
     return [words for number, words in found if number]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from wheelbuilder.cli.screen import say
 from wheelbuilder.inputs.images import Catalogue
-from wheelbuilder.inputs.pins import Quarantined
+from wheelbuilder.inputs.pins import Quarantined, Untold
 from wheelbuilder.mirror.channels import Reference
 from wheelbuilder.mirror.store import Store
 from wheelbuilder.plan.coverage import Coverage, Gap, lines
@@ -19,10 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Proof:
-    """A list's coverage by a commit of a channel, and the lines of its constraints that nobody can read."""
+    """A list's coverage by a commit of a channel, and what keeps it from being known.
+
+    unread: the lines of its constraints that nobody can read. untold: pins whose dependencies nothing says.
+    """
 
     covered: tuple[Coverage, ...]
     unread: tuple[Quarantined, ...]
+    untold: tuple[Untold, ...]
     store: Store
     commit: Reference
     upstream: str
@@ -31,7 +35,7 @@ class Proof:
     @property
     def complete(self) -> bool:
         """Whether a consumer finds a wheel for every pin."""
-        return all(it.complete for it in self.covered) and not self.unread
+        return all(it.complete for it in self.covered) and not self.unread and not self.untold
 
 
 def print_proof(covered: Sequence[Coverage], *, err: bool) -> None:
@@ -47,18 +51,25 @@ def print_proof(covered: Sequence[Coverage], *, err: bool) -> None:
 
 
 def proof_document(
-    covered: Sequence[Coverage], unread: Sequence[Quarantined], simulated: Sequence[Simulated] = ()
+    covered: Sequence[Coverage],
+    unread: Sequence[Quarantined],
+    untold: Sequence[Untold] = (),
+    simulated: Sequence[Simulated] = (),
 ) -> list[dict[str, Any]]:
-    """Return the coverage of each branch and target as JSON values. unread: lines whose pins nobody knows."""
+    """Return the coverage of each branch and target as JSON values, with what keeps it unproven."""
     tried = {(it.branch, it.target): _simulation(it) for it in simulated}
     return [
-        _document(it, [line for line in unread if line.origin.branch == it.branch])
+        _document(
+            it,
+            [line for line in unread if line.origin.branch == it.branch],
+            [each for each in untold if each.pin.origin.branch == it.branch],
+        )
         | tried.get((it.branch, it.target), {})
         for it in covered
     ]
 
 
-def _document(covered: Coverage, unread: Sequence[Quarantined]) -> dict[str, Any]:
+def _document(covered: Coverage, unread: Sequence[Quarantined], untold: Sequence[Untold]) -> dict[str, Any]:
     return {
         "branch": covered.branch,
         "target": str(covered.target),
@@ -66,6 +77,7 @@ def _document(covered: Coverage, unread: Sequence[Quarantined]) -> dict[str, Any
         "compiled": [_gap(gap) for gap in covered.compiled],
         "missing": [_gap(gap) for gap in covered.missing],
         "quarantined": [str(line) for line in unread],
+        "untold": [str(each) for each in untold],
         "line": covered.line,
     }
 

@@ -106,9 +106,9 @@ def carry_out(chosen: Chosen, address: str, terms: Terms) -> int:
     catalogue, listed = read_inputs(chosen)
     store = open_store(address)
     index = upstream_index(chosen, listed)
-    listed = with_closures(listed, catalogue, index)
     memory = Memory(store, listed.channel)
     mirror = contents(store, listed.channel, cache=states_cache()).projects
+    listed = with_closures(listed, catalogue, index, store, mirror)
     plan = draw_up(
         chosen,
         catalogue,
@@ -177,6 +177,8 @@ def _tell(done: Run, *, err: bool) -> None:
             say(f"  {item}", err=err)
     for line in done.document["quarantined"]:
         say(f"Not proven, because a line cannot be read: {line}", err=err)
+    for line in done.document["untold"]:
+        say(f"Not proven, because {line}", err=err)
     print_proof(done.coverage, err=err)
 
 

@@ -15,7 +15,7 @@ from wheelbuilder.inputs.branches import Branch, Mode, branches
 from wheelbuilder.inputs.demands import Demands, parse_demands
 from wheelbuilder.inputs.http import fetch_text, is_address
 from wheelbuilder.inputs.images import Catalogue
-from wheelbuilder.inputs.pins import Constraints, parse_constraints
+from wheelbuilder.inputs.pins import Constraints, Untold, parse_constraints
 from wheelbuilder.inputs.recipe_files import limits, read_recipes, requirements
 from wheelbuilder.inputs.recipes import Recipes
 from wheelbuilder.inputs.sources import Fetch, Source, read_place
@@ -33,7 +33,7 @@ class RequirementsList:
     index whose wheels need not be built. only: the projects to which the list restricts its branches;
     None for all of them. demands: of each branch in closure mode. reached: by branch and target, the
     projects of the closures once they are resolved; None before that and in pins mode. doubts: of
-    which pins it is not certain what they require.
+    which pins it is not certain what they require. untold: those of which nothing says it.
     """
 
     name: str
@@ -49,6 +49,7 @@ class RequirementsList:
     demands: Mapping[str, Demands] = field(default_factory=dict)
     reached: Mapping[tuple[str, Target], frozenset[NormalizedName]] | None = None
     doubts: tuple[str, ...] = ()
+    untold: tuple[Untold, ...] = ()
 
     @property
     def projects(self) -> frozenset[NormalizedName] | None:

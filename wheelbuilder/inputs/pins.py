@@ -91,6 +91,17 @@ class Quarantined:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Untold:
+    """A pin of which nothing says what it requires. file: the one that was read, or why there is none."""
+
+    pin: Pin
+    file: str
+
+    def __str__(self) -> str:
+        return f"dependencies of {self.pin} are not known before it is built ({self.file})"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Constraints:
     """One branch as read. warnings: oddities that do no harm, such as a line that occurs twice."""
 

@@ -55,6 +55,12 @@ def gap_files(
     return {name: tuple(file.as_index_file() for file in state.in_gap) for name, state in states.items()}
 
 
+def published_metadata(store: Store, file: IndexFile) -> bytes | None:
+    """Read the METADATA beside one of our wheels (PEP 658); None where it is gone."""
+    found = store.get(f"{file.url}.metadata")
+    return found.data if found else None
+
+
 def states_cache() -> Path:
     """Return where this machine keeps project states by digest, so that unchanged ones are not read again."""
     return cache_home() / "states"

@@ -113,6 +113,7 @@ def _conclude(request: Request, ledger: Ledger, started: datetime, seconds: floa
         unlisted=_rows(ledger.unlisted),
         coverage=proof,
         quarantined=[str(line) for line in quarantined(request.listed.branches, request.listed.projects)],
+        untold=[str(each) for each in request.listed.untold],
     )
     if ledger.changed:
         _remember(request, ledger.run)

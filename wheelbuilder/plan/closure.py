@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from packaging.utils import NormalizedName, canonicalize_name
 
 from wheelbuilder.inputs.demands import Demand, Demands
-from wheelbuilder.inputs.pins import Constraints, Pin
+from wheelbuilder.inputs.pins import Constraints, Pin, Untold
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.inputs.wanted import holds, pins_for
-from wheelbuilder.plan.dependencies import LEADING_NAME, Certainty, Dependencies, Need, need
+from wheelbuilder.plan.dependencies import DOUBTFUL, LEADING_NAME, Certainty, Dependencies, Need, need
 
-DOUBTFUL = (Certainty.RECORDED, Certainty.UNKNOWN)
 Known = Callable[[Pin], Dependencies | None]  # what a pin requires; None where that has yet to be read
 
 
@@ -57,7 +56,7 @@ class Closure:
     """What requirement files need of one branch on one target.
 
     pins: what is in it, by name. reasons: for each project in it, all that asks for it. doubts: of
-    which pins it is not certain what they require, one line each.
+    which pins it is not certain what they require, one line each. untold: those of which nothing says it.
     """
 
     branch: str
@@ -66,6 +65,7 @@ class Closure:
     reasons: Mapping[NormalizedName, tuple[Reason, ...]]
     unmet: tuple[Unmet, ...]
     doubts: tuple[str, ...]
+    untold: tuple[Untold, ...]
 
     @property
     def projects(self) -> frozenset[NormalizedName]:
@@ -92,6 +92,7 @@ class Walk:
         self._reasons: dict[NormalizedName, dict[Reason, None]] = {}
         self._unmet: dict[Reason, str] = {}
         self._doubts: dict[str, None] = {}
+        self._untold: dict[Untold, None] = {}
         self._asked: set[tuple[NormalizedName, str]] = set()  # with an extra, or "" for the project itself
         self._waiting: deque[tuple[NormalizedName, str]] = deque()
         for demand in _holding(demands.wanted, target):
@@ -121,11 +122,15 @@ class Walk:
             reasons=reasons,
             unmet=tuple(self._as_unmet(reason, reasons) for reason in self._unmet),
             doubts=tuple(self._doubts),
+            untold=tuple(self._untold),
         )
 
     def _follow(self, pin: Pin, extra: str, dependencies: Dependencies) -> None:
         if dependencies.certainty in DOUBTFUL:
-            self._doubts[f"{pin}: {dependencies.certainty} ({dependencies.file})"] = None
+            words = f"dependencies of {pin} are {dependencies.certainty} ({dependencies.file})"
+            self._doubts[words] = None
+        if dependencies.certainty is Certainty.UNKNOWN:
+            self._untold[Untold(pin=pin, file=dependencies.file)] = None
         for words in dependencies.requires:
             required = need(words)
             if required is None or not required.readable:

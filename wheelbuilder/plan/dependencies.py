@@ -34,10 +34,13 @@ SECTION = re.compile(r"\[([^:\]]*)(?::(.*))?\]")
 class Certainty(StrEnum):
     """How far it is known what a version requires."""
 
-    WHEEL = "a wheel says so"
-    STATIC = "the sdist says so for all its wheels"
-    RECORDED = "so it was when the sdist was made"
-    UNKNOWN = "nothing says so before it is built"
+    WHEEL = "what a wheel says"
+    STATIC = "what the sdist says for all its wheels"
+    RECORDED = "those its sdist recorded"
+    UNKNOWN = "not known before it is built"
+
+
+DOUBTFUL = (Certainty.RECORDED, Certainty.UNKNOWN)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +78,19 @@ def telling_file(pin: Pin, target: Target, files: Iterable[IndexFile]) -> IndexF
     """
     told = [file for file in files if _version(pin, file) == pin.version and not unservable(file)]
     return max(told, key=lambda file: (*_telling(file, target), file.filename), default=None)
+
+
+def telling_wheel(pin: Pin, target: Target, published: Iterable[IndexFile]) -> IndexFile | None:
+    """Return the wheel of a version that tells best, of those that we publish with their METADATA.
+
+    The newest build of the best kind, since it is the one that installers take.
+    """
+    told = [
+        file
+        for file in published
+        if file.is_wheel and file.metadata_sha256 and _version(pin, file) == pin.version
+    ]
+    return max(told, key=lambda file: (*_telling(file, target), *_build(file)), default=None)
 
 
 def of_wheel(metadata: bytes, file: str) -> Dependencies:
@@ -155,6 +171,11 @@ def _version(pin: Pin, file: IndexFile) -> Version | None:
         return source_version(file.filename, pin.name)
     parsed = parse_filename(file.filename)
     return parsed.version if parsed and parsed.project == pin.name else None
+
+
+def _build(file: IndexFile) -> tuple[tuple[int, str], str]:
+    parsed = parse_filename(file.filename)
+    return (parsed and parsed.build) or (0, ""), file.filename
 
 
 def _telling(file: IndexFile, target: Target) -> tuple[bool, bool, bool, bool]:

@@ -96,6 +96,7 @@ def run_document(
     unlisted: Sequence[dict[str, str]],
     coverage: Sequence[Coverage],
     quarantined: Sequence[str],
+    untold: Sequence[str],
 ) -> dict[str, Any]:
     """Return a whole run as JSON values. started: RFC 3339; seconds: wall time."""
     return {
@@ -136,6 +137,7 @@ def run_document(
         },
         "coverage": list(lines(coverage)),
         "quarantined": list(quarantined),
+        "untold": list(untold),
     }
 
 

@@ -170,6 +170,31 @@ def test_a_pin_without_files_needs_nothing(index: FileIndex, tmp_path: Path) -> 
     ]
 
 
+def test_projects_that_may_float(index: FileIndex, tmp_path: Path) -> None:
+    offer(index, tmp_path, "app", ["Certifi[x]>=2017; python_version>'3'", "pinned", "win; os_name=='nt'"])
+    offer(index, tmp_path, "pinned", ["certifi"])
+    path = write(tmp_path, index, "app\nset_uptools>1\n", "app===1.0\npinned===1.0\n", X86, POWER)
+    assert command("plan", path).code == 2
+    path.write_text('unpinned = ["set-uptools", "certifi", "pinned", "win"]\n' + path.read_text())
+    said = command("plan", path, "--json")
+    both = [(name, target) for name in ("app", "pinned") for target in (X86, POWER)]
+    assert sorted(decisions(said)) == sorted(both)
+    left_out = [
+        f"the branch main needs {name} and does not pin it: it is left out (unpinned)"
+        for name in ("certifi", "set-uptools")
+    ]
+    assert json.loads(said.out)["warnings"] == left_out
+    proof = command("coverage", path, "--store", tmp_path / "store")
+    assert (proof.code, proof.err.splitlines()[-2:]) == (0, left_out)
+
+
+def test_a_floating_project_with_a_line_that_excludes_it(index: FileIndex, tmp_path: Path) -> None:
+    path = write(tmp_path, index, "app\n", "app===1.0; sys_platform=='win32'\n", X86)
+    path.write_text('unpinned = ["app"]\n' + path.read_text())
+    said = command("plan", path)
+    assert (said.code, "pins it only where other markers hold" in said.error) == (2, True)
+
+
 def test_what_a_published_wheel_says_of_its_sdist(index: FileIndex, tmp_path: Path) -> None:
     offer(index, tmp_path, "good")
     offer(index, tmp_path, "stale")

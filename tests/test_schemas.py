@@ -32,6 +32,7 @@ channel = "x-1"
 mode = "closure"
 targets = ["{TARGET}"]
 pins = ["six"]
+unpinned = ["certifi"]
 build-constraints = ["setuptools<81"]
 build-constraints-file = "bounds.txt"
 recipes = "recipes"

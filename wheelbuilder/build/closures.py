@@ -50,7 +50,7 @@ def closures(listed: RequirementsList, library: Library) -> tuple[Closure, ...]:
         for line in demands.refused:
             raise ConfigurationError(f"{line}.", "Change the line, or name another requirement file.")
     walks = [
-        Walk(branch, listed.demands[branch.branch], target)
+        Walk(branch, listed.demands[branch.branch], target, listed.unpinned)
         for branch in listed.branches
         for target in listed.targets
     ]
@@ -83,6 +83,7 @@ def resolved(listed: RequirementsList, catalogue: Catalogue, library: Library) -
         reached={(closure.branch, closure.target): names for closure, names in found},
         doubts=tuple(dict.fromkeys(doubt for pair in found for doubt in _doubts(*pair))),
         untold=tuple(dict.fromkeys(untold for closure in walked for untold in closure.untold)),
+        floating=tuple(dict.fromkeys(line for closure in walked for line in _floating(closure))),
     )
 
 
@@ -100,6 +101,11 @@ def _doubts(closure: Closure, names: frozenset[NormalizedName]) -> Iterator[str]
     yield from closure.doubts
     if differing := sorted(closure.projects ^ names):
         yield f"{closure.branch}, {closure.target}: uv and the walk disagree about {', '.join(differing)}"
+
+
+def _floating(closure: Closure) -> Iterator[str]:
+    for name in sorted(closure.floating):
+        yield f"the branch {closure.branch} needs {name} and does not pin it: it is left out (unpinned)"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,21 +135,31 @@ def _question(closure: Closure, demands: Demands, catalogue: Catalogue, library:
     return _Question(
         closure=closure,
         platform=template and template.format(**SOME_GLIBC),
-        requirements=tuple(str(demand.requirement) for demand in demands.wanted),
+        requirements=tuple(
+            str(demand.requirement)
+            for demand in demands.wanted
+            if canonicalize_name(demand.requirement.name) not in closure.floating
+        ),
         constraints=(
             *(f"{pin.name}=={pin.version}" for pin in closure.pins),
             *(str(bound.requirement) for bound in demands.bounds),
         ),
-        stubs=dict(_stub(pin, closure.target, library) for pin in closure.pins),
+        stubs=dict(_stub(pin, closure, library) for pin in closure.pins),
     )
 
 
-def _stub(pin: Pin, target: Target, library: Library) -> tuple[str, str]:
+def _stub(pin: Pin, closure: Closure, library: Library) -> tuple[str, str]:
     """Return the name and METADATA of the wheel that stands for a pin."""
-    dependencies = library.of(pin, target)
+    dependencies = library.of(pin, closure.target)
     assert dependencies is not None  # the walk has been there
     filename = f"{pin.name.replace('-', '_')}-{pin.version}-py3-none-any.whl"
-    return filename, _metadata(pin.name, str(pin.version), dependencies.requires)
+    pinned = (words for words in dependencies.requires if not _is_of(words, closure.floating))
+    return filename, _metadata(pin.name, str(pin.version), tuple(pinned))
+
+
+def _is_of(words: str, projects: frozenset[NormalizedName]) -> bool:
+    read = need(words)
+    return read is not None and read.name in projects
 
 
 @lru_cache(maxsize=4096)

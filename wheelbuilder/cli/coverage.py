@@ -63,6 +63,8 @@ def proof(chosen: Chosen, address: str, reference: Reference | None) -> Proof:
     known = Memory(store, listed.channel).experience
     index = upstream_index(chosen, listed)
     listed = with_closures(listed, catalogue, index, store, mirror)
+    for line in listed.floating:
+        say(line, err=True)
     plan = draw_up(chosen, catalogue, listed, index, mirror, experience=known)
     only = frozenset(map(canonicalize_name, chosen.pins)) or listed.projects
     return Proof(

@@ -33,7 +33,8 @@ class RequirementsList:
     index whose wheels need not be built. only: the projects to which the list restricts its branches;
     None for all of them. demands: of each branch in closure mode. reached: by branch and target, the
     projects of the closures once they are resolved; None before that and in pins mode. doubts: of
-    which pins it is not certain what they require. untold: those of which nothing says it.
+    which pins it is not certain what they require. untold: those of which nothing says it. unpinned:
+    projects that closures leave out where a branch does not pin them; floating: where they did, in words.
     """
 
     name: str
@@ -50,6 +51,8 @@ class RequirementsList:
     reached: Mapping[tuple[str, Target], frozenset[NormalizedName]] | None = None
     doubts: tuple[str, ...] = ()
     untold: tuple[Untold, ...] = ()
+    unpinned: frozenset[NormalizedName] = frozenset()
+    floating: tuple[str, ...] = ()
 
     @property
     def projects(self) -> frozenset[NormalizedName] | None:
@@ -64,7 +67,7 @@ class RequirementsList:
         """Oddities that do no harm, and what is not certain."""
         pinned = (warning for branch in self.branches for warning in branch.warnings)
         asked = (warning for demands in self.demands.values() for warning in demands.warnings)
-        return (*pinned, *asked, *self.doubts)
+        return (*pinned, *asked, *self.doubts, *self.floating)
 
 
 def read_list(
@@ -77,7 +80,7 @@ def read_list(
     """
     table = read_toml(path)
     name = table.get("name", str, path.stem)
-    only = table.strings("pins", ())
+    only, unpinned = table.strings("pins", ()), table.strings("unpinned", ())
     mode, sources = _mode(table), branches(table, path)
     _refuse_other_mode(table, mode, sources)
     read = RequirementsList(
@@ -90,6 +93,7 @@ def read_list(
         upstream=_upstream(table),
         only=frozenset(map(canonicalize_name, only)) or None,
         mode=mode,
+        unpinned=frozenset(map(canonicalize_name, unpinned)),
         sources=sources,
         demands={branch.name: _demands(branch, fetch) for branch in sources if branch.requirements},
     )

@@ -57,6 +57,7 @@ class Closure:
 
     pins: what is in it, by name. reasons: for each project in it, all that asks for it. doubts: of
     which pins it is not certain what they require, one line each. untold: those of which nothing says it.
+    floating: what is needed, not pinned, and left out because the list says so.
     """
 
     branch: str
@@ -66,6 +67,7 @@ class Closure:
     unmet: tuple[Unmet, ...]
     doubts: tuple[str, ...]
     untold: tuple[Untold, ...]
+    floating: frozenset[NormalizedName]
 
     @property
     def projects(self) -> frozenset[NormalizedName]:
@@ -80,11 +82,19 @@ class Closure:
 class Walk:
     """Goes from the requirement files of a branch along what pins require, as far as that is known."""
 
-    def __init__(self, branch: Constraints, demands: Demands, target: Target) -> None:
+    def __init__(
+        self,
+        branch: Constraints,
+        demands: Demands,
+        target: Target,
+        unpinned: frozenset[NormalizedName] = frozenset(),
+    ) -> None:
         wanted = pins_for([branch], target)
         self.target = target
         self.pins = {pin.name: pin for pin in wanted.pins}
         self._branch = branch
+        self._unpinned = unpinned - {pin.name for pin in branch.pins}
+        self._floating: set[NormalizedName] = set()
         self._conflicts = {conflict.pins[0].name: conflict for conflict in wanted.conflicts}
         self._bounds: dict[NormalizedName, list[Demand]] = {}
         for bound in _holding(demands.bounds, target):
@@ -123,6 +133,7 @@ class Walk:
             unmet=tuple(self._as_unmet(reason, reasons) for reason in self._unmet),
             doubts=tuple(self._doubts),
             untold=tuple(self._untold),
+            floating=frozenset(self._floating),
         )
 
     def _follow(self, pin: Pin, extra: str, dependencies: Dependencies) -> None:
@@ -139,6 +150,9 @@ class Walk:
                 self._ask(required, Reason(words=words, parent=pin))
 
     def _ask(self, required: Need, reason: Reason) -> None:
+        if required.name in self._unpinned:
+            self._floating.add(required.name)
+            return
         complaint = self._complaint(required)
         if complaint and required.readable:
             self._unmet[reason] = complaint

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import time
@@ -32,8 +33,8 @@ def index() -> Iterator[FileIndex]:
 
 
 def members(index: FileIndex, tag: str, body: str = "return pure(folder)") -> list[Sdist]:
-    """Two projects of this test alone: what one run leaves on the machine must not help another test."""
-    made = [in_tree(f"{name}_{tag}", f"{body}  # {tag}") for name in ("first", "second")]
+    """Two projects of this moment: what is left on the machine, by whatever test, must not help."""
+    made = [in_tree(f"{name}_{tag}", f"{body}  # {secrets.token_hex(8)}") for name in ("first", "second")]
     index.offer(*made)
     return made
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 import time
@@ -104,6 +105,33 @@ def test_a_killed_run_is_completed_by_the_next(
         complete(work)
     assert reader.broken == [] and reader.rounds > 10
     assert list((cache_home() / "scratch").glob(f"{process.pid}-*")) == []
+
+
+def test_what_a_killed_run_has_done_is_not_done_again(index: FileIndex, tmp_path: Path) -> None:
+    done, broken = in_tree("done_then_killed"), in_tree("broken_then_killed", 'raise SystemExit("no")')
+    index.offer(done, broken)
+    work = Workplace(folder=tmp_path, index=index)
+    work.write([done, broken, SLOW])
+    told: set[bytes] = set()
+    with work.start("--jobs", "3", quiet=False) as process:
+        while len(told) < 2:
+            assert process.stderr
+            line = process.stderr.readline()
+            assert line, "it ended early"
+            told |= {word for word in (b": built ", b": FAILED ") if word in line}
+        process.kill()
+    records = [json.loads(path.read_text()) for path in (work.store / "records").rglob("*.json")]
+    assert {row["project"]: row["outcome"] for row in records} == {
+        "done-then-killed": "built",
+        "broken-then-killed": "failed",
+    }
+    assert work.audit().code == 0
+    work.write([done, broken])
+    ended = work.run()
+    assert ended.code == 0 and ": build\n" not in ended.stderr, ended.stderr
+    assert [row["project"] for row in ended.document["news"]["still_failing"]] == ["broken-then-killed"]
+    assert work.wheels() == ["done_then_killed-1.0-py3-none-any.whl"]
+    assert work.audit().code == 0
 
 
 def test_no_container_of_a_killed_run_is_left() -> None:

@@ -1,16 +1,16 @@
-"""Outcomes on their way into the store: kept, published and learned from in batches."""
+"""Outcomes on their way into the store: kept at once, as failures are remembered; published in batches."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 
 from wheelbuilder.build.graph import End
-from wheelbuilder.build.outcomes import Built, Failed, Unfinished
+from wheelbuilder.build.outcomes import Built, Failed, Outcome, Unfinished
 from wheelbuilder.errors import WheelbuilderError
 from wheelbuilder.mirror.commits import Commit
 from wheelbuilder.mirror.merge import Refused
@@ -26,18 +26,22 @@ from wheelbuilder.report.keep import keep
 from wheelbuilder.report.lessons import lessons, mended
 from wheelbuilder.report.records import Record, record
 
-PUBLISH_EVERY = 30.0  # seconds: what is lost if the machine dies, against commits in the history
+PUBLISH_EVERY = 30.0  # seconds: how soon consumers see a wheel, against commits in the history
 
 
 @dataclass(kw_only=True)
 class Ledger:
-    """Outcomes on their way into the store: published in batches, the pages of all pins with the first."""
+    """Outcomes on their way into the store: published in batches, the pages of all pins with the first.
+
+    A run that is killed loses no build: records and failures are in the store as soon as they are known, and
+    wheels that wait for their publication are on the shelf of this machine.
+    """
 
     request: Request
     watch: Watch
     run: str
     known: Experience  # before the run
-    records: list[Record] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)  # without the data of logs: a run may have thousands
     remembered: list[Failed] = field(default_factory=list)
     unfinished: list[Unfinished] = field(default_factory=list)
     changed: dict[str, None] = field(default_factory=dict)  # in the order of publication
@@ -45,45 +49,45 @@ class Ledger:
     unlisted: set[Refused] = field(default_factory=set)  # files of upstream's that no page can hold
     commit: Commit | None = None
     published: list[Build] = field(default_factory=list)
-    _waiting: list[Record] = field(default_factory=list)
-    _ended: list[Unfinished] = field(default_factory=list)  # nothing was learned from them yet
+    _unkept: list[Record] = field(default_factory=list)
+    _unlearned: list[End] = field(default_factory=list)
+    _unpublished: list[Built] = field(default_factory=list)
     _upstream_is_out: bool = False
     _last: float = field(default_factory=time.monotonic)
 
     @property
     def of_the_plan(self) -> list[Record]:
         """The records of builds that the plan asked for; others turned out to be needed by these."""
-        planned = {build.key for build in self.request.plan.builds}
-        return [kept for kept in self.records if kept.outcome.build.key in planned]
+        return [kept for kept in self.records if kept.outcome.build.key in self._planned]
+
+    @cached_property
+    def _planned(self) -> frozenset[str]:
+        return frozenset(build.key for build in self.request.plan.builds)
 
     def add(self, end: End) -> None:
         """Enter how a build has ended; now and then everything that waits is published."""
-        self.watch.finished(end)
-        if isinstance(end, Unfinished):
-            self.unfinished.append(end)
-            self._ended.append(end)
-            return
-        if isinstance(end, Failed) and end.remembered:
-            self.remembered.append(end)
-            return
-        kept = record(end)
-        self.records.append(kept)
-        self._waiting.append(kept)
+        match end:
+            case Unfinished():
+                self.unfinished.append(end)
+                self._unlearned.append(end)
+            case Failed(remembered=True):
+                self.remembered.append(end)
+            case _:
+                self._enter(end)
+        self.watch.finished(end)  # what is told is kept
         if time.monotonic() - self._last > PUBLISH_EVERY:
             self.flush()
 
     def flush(self) -> None:
         """Publish what waits: records first, so that nothing is published without its provenance."""
-        keep(self.request.store, self._waiting)
-        self.records = [record.without_data() for record in self.records]  # the store has their logs
+        self._keep()
         changes = [] if self._upstream_is_out else list(upstream_changes(self.request.plan))
-        built = list(self._to_publish())
+        built = self._unpublished
         changes += [_change(outcome) for outcome in built]
         store, channel = self.request.store, self.request.listed.channel
         done = publish(store, channel, changes, run=self.run, now=datetime.now(UTC), cache=states_cache())
-        self._learn([*(record.outcome for record in self._waiting), *self._ended])
-        self._ended = []
-        self._waiting, self._upstream_is_out, self._last = [], True, time.monotonic()
+        self._learn()
+        self._unpublished, self._upstream_is_out, self._last = [], True, time.monotonic()
         self.published += [outcome.build for outcome in built]
         self.changed |= dict.fromkeys(done.changed)
         ours = {outcome.wheel.sha256 for outcome in built}
@@ -93,14 +97,23 @@ class Ledger:
         if done.changed:
             self.watch.published(done.number, done.changed)
 
-    def _to_publish(self) -> Iterator[Built]:
-        planned = {build.key for build in self.request.plan.builds}
-        for outcome in (kept.outcome for kept in self._waiting):
-            if isinstance(outcome, Built) and outcome.build.key in planned:
-                yield outcome
+    def _enter(self, outcome: Outcome) -> None:
+        kept = record(outcome)
+        self.records.append(kept.without_data())
+        self._unkept.append(kept)
+        self._unlearned.append(outcome)
+        if isinstance(outcome, Built) and outcome.build.key in self._planned:
+            self._unpublished.append(outcome)
+        self._keep()
+        if isinstance(outcome, Failed) and not outcome.blocked_by:  # what it blocks follows from it
+            self._learn()
 
-    def _learn(self, ends: Sequence[End]) -> None:
-        request, today = self.request, datetime.now(UTC).date()
+    def _keep(self) -> None:
+        keep(self.request.store, self._unkept)
+        self._unkept = []
+
+    def _learn(self) -> None:
+        request, today, ends = self.request, datetime.now(UTC).date(), self._unlearned
         if request.forced:
             ends = [end for end in ends if not isinstance(end, Failed)]
         constraints = request.listed.build_constraints
@@ -110,6 +123,7 @@ class Ledger:
             learned = replace(learned, mended=learned.mended | mended(request.plan, self.known))
         with suppress(WheelbuilderError):  # it is only a saving
             request.memory.learn(learned, today)
+            self._unlearned = []
 
 
 def upstream_changes(plan: Plan) -> Iterator[Change]:

@@ -53,11 +53,13 @@ def write_offers(folder: Path, changes: Sequence[Change], pins: int) -> dict[str
 
 
 def one_wheel(folder: Path, project: str, version: int) -> Path:
-    """Write the publication of one new wheel of a project."""
+    """Write the publication of one new wheel of a project, with upstream's files as a run has them."""
     filename = f"{project.replace('-', '_')}-{version}-py3-none-any.whl"
     wheel = _wheel(filename, path=folder / filename)
     (folder / filename).write_bytes(_content(filename))
-    change = Change(project=canonicalize_name(project), wheels=(wheel,))
+    _, _, number = project.partition("project-")
+    upstream = tuple(_upstream(int(number))) if number else ()
+    change = Change(project=canonicalize_name(project), wheels=(wheel,), upstream=upstream)
     return _pickled(folder / filename.replace(".whl", ".offer"), [change])
 
 

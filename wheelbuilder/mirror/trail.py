@@ -38,9 +38,13 @@ Trail = Mapping[str, Trace]  # by project, and ROOT
 def extended(
     trail: Trail, old: Commit, new: Commit, now: datetime, grown: Collection[NormalizedName] = ()
 ) -> Trail:
-    """Return the trail of a commit that follows another. grown: projects to which files were only added."""
+    """Return the trail of a commit that follows another. grown: projects to which files were only added.
+
+    Those that were not there before have grown, too.
+    """
     roots = old.gap <= new.gap and old.projects.keys() <= new.projects.keys()
-    return _with(trail, touched(new, old), {*grown, *([ROOT] if roots else [])}, now)
+    added = new.projects.keys() - old.projects.keys()
+    return _with(trail, touched(new, old), {*grown, *added, *([ROOT] if roots else [])}, now)
 
 
 def with_lost(trail: Trail, names: Iterable[str], now: datetime) -> Trail:

@@ -8,11 +8,13 @@ from typing import Any
 
 from samples import ARM, X86, file, pin
 
-from wheelbuilder.build.outcomes import Built, BuiltWheel, Failed, FailureClass, Needs, Step
+from wheelbuilder.build.outcomes import Built, BuiltWheel, Failed, FailureClass, Needs, Step, Way
 from wheelbuilder.inputs.recipes import Limits, Recipe
+from wheelbuilder.inputs.rungs import Rung
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.plan.decisions import Build
 
+WAY = Way(rung=Rung.NATIVE, reason="this machine runs it itself")
 HOST, FOREIGN = (X86, ARM) if platform.machine() == "x86_64" else (ARM, X86)
 
 
@@ -34,7 +36,7 @@ def built(build: Build, tag: str = "") -> Built:
     wheel = BuiltWheel(
         path=Path(f"{build.pin.name}-1.0-{tag}.whl"), sha256="a" * 64, size=1, requires_python=None
     )
-    return Built(build=build, wheel=wheel, sdist=Path("x"), steps=())
+    return Built(build=build, wheel=wheel, sdist=Path("x"), way=WAY, steps=())
 
 
 def pure(build: Build) -> Built:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+from builds import WAY
 from mirrors import NOW, upstream_file
 from packaging.utils import canonicalize_name
 from samples import X86, file, pin
@@ -93,7 +94,9 @@ def _built(folder: Path, name: str) -> Built:
         size=path.stat().st_size,
         requires_python=">=3.8",
     )
-    return Built(build=_build(name, sdist), wheel=wheel, sdist=sdist, steps=_steps(folder, name, ok=True))
+    return Built(
+        build=_build(name, sdist), wheel=wheel, sdist=sdist, way=WAY, steps=_steps(folder, name, ok=True)
+    )
 
 
 def _failed(folder: Path, name: str) -> Failed:

@@ -9,6 +9,7 @@ from samples import ARM, X86, file, pin
 
 from wheelbuilder.inputs.images import Catalogue, Role, default_path
 from wheelbuilder.inputs.recipes import KnownFailure, Limits, Patch, Recipe
+from wheelbuilder.inputs.rungs import Rung
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.plan.keys import BuildInputs, build_inputs, differences, key_of
 
@@ -50,6 +51,7 @@ def test_a_key_is_a_digest_and_stays_the_same() -> None:
         ({"recipe": replace(RECIPE, environment={})}, "recipe.environment"),
         ({"recipe": replace(RECIPE, limits=Limits(jobs=1))}, "recipe.limits"),
         ({"recipe": replace(RECIPE, deb=())}, "recipe.deb"),
+        ({"recipe": replace(RECIPE, rung=Rung.EMULATED)}, "recipe.rung"),
     ],
 )
 def test_every_input_changes_the_key_and_is_named(changes: dict[str, Any], changed: str) -> None:
@@ -66,6 +68,10 @@ def test_the_schema_changes_the_key() -> None:
 def test_a_known_failure_does_not_change_the_key() -> None:
     failing = replace(RECIPE, known_failure=KnownFailure(reason="x", expires=date(2027, 1, 1)))
     assert inputs(recipe=failing).key == inputs().key
+
+
+def test_a_rung_that_is_not_pinned_is_no_input() -> None:
+    assert "rung" not in inputs().recipe
 
 
 def test_the_order_of_build_constraints_does_not_count() -> None:

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from builds import WAY
 from samples import ARM, X86, build, file, past
 
 from wheelbuilder.build.outcomes import (
@@ -40,7 +41,7 @@ def failed(build: Build, failure: FailureClass = FailureClass.MISSING_HEADER) ->
 def built(build: Build, *seconds: float) -> Built:
     wheel = BuiltWheel(path=Path("x.whl"), sha256="a" * 64, size=1, requires_python=None)
     steps = tuple(StepResult(step=Step.BUILD, seconds=it, ok=True) for it in seconds)
-    return Built(build=build, wheel=wheel, sdist=Path("x"), steps=steps)
+    return Built(build=build, wheel=wheel, sdist=Path("x"), way=WAY, steps=steps)
 
 
 def test_every_class_has_its_time() -> None:

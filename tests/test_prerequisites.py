@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builds import WAY
 from samples import X86, pin
 from sdists import FileIndex, in_tree
 from simple_index import Answer
@@ -69,7 +70,7 @@ class Workbench:
         source = site.sdists / build.sdist.sha256 / build.sdist.filename
         source.parent.mkdir(parents=True, exist_ok=True)
         source.touch()
-        return shelf.put(Built(build=build, wheel=wheel, sdist=source, steps=()), site)
+        return shelf.put(Built(build=build, wheel=wheel, sdist=source, way=WAY, steps=()), site)
 
 
 def resolved(site: Site, bench: Workbench, given: tuple[Given, ...] = ()) -> bytes:

@@ -10,6 +10,7 @@ from wheelbuilder.errors import ConfigurationError
 from wheelbuilder.inputs.images import Catalogue, Role, default_path
 from wheelbuilder.inputs.recipe_files import read_recipes
 from wheelbuilder.inputs.recipes import Graft, Limits, Native, Recipe, Recipes
+from wheelbuilder.inputs.rungs import Rung
 
 CATALOGUE = Catalogue.read(default_path())
 FULL = """\
@@ -18,6 +19,7 @@ build-requires = ["cython<3"]
 build-constraints = ["setuptools<58"]
 imports = ["ldap"]
 native = "optional"
+rung = "emulated"
 remove = ["src/*.c"]
 allow-network-attempt = true
 patches = [{ file = "fix.patch", status = "not submitted: local only" }]
@@ -34,6 +36,7 @@ environment = { LDFLAGS = "-s" }
 system-packages.deb = ["libsasl2-dev"]
 imports = ["_ldap"]
 native = "required"
+rung = "native-toolchain"
 repair.exclude = ["libssl.so.*"]
 limits.jobs = 4
 """
@@ -51,6 +54,7 @@ def test_every_key(tmp_path: Path) -> None:
     assert (recipe.project, recipe.deb, recipe.rpm) == ("python-ldap", ("libldap-dev",), ("openldap-devel",))
     assert (recipe.environment, recipe.build_requires) == ({"CFLAGS": "-O2"}, ("cython<3",))
     assert (recipe.runtime_deb, recipe.runtime_rpm) == (("libldap2",), ("openldap",))
+    assert recipe.rung is Rung.EMULATED
     assert recipe.remove == ("src/*.c",)
     assert recipe.build_constraints == ("setuptools<58",)
     assert recipe.config_settings == {"--global-option": ("a", "b"), "plain": "c"}
@@ -69,6 +73,7 @@ def test_a_version_range_extends_arrays_and_tables_and_replaces_the_rest(tmp_pat
     assert recipe.rpm == ("openldap-devel",)
     assert recipe.environment == {"CFLAGS": "-O2", "LDFLAGS": "-s"}
     assert (recipe.imports, recipe.native) == (("_ldap",), Native.REQUIRED)
+    assert recipe.rung is Rung.TOOLCHAIN
     assert (recipe.repair.graft, recipe.repair.exclude) == (Graft.REFUSE, ("libcrypto.so.*", "libssl.so.*"))
     assert recipe.limits == Limits(timeout=7200.0, memory=8 * 2**30, jobs=4)
 
@@ -89,6 +94,7 @@ def test_no_recipe_is_the_empty_recipe_under_the_lists_limits(tmp_path: Path) ->
     ("text", "complaint"),
     [
         ("import = []", "the key 'import' is not known"),
+        ("rung = 'cross'", "'rung' = 'cross' cannot be read"),
         ("native = 'maybe'", "'native' = 'maybe' cannot be read"),
         ("limits = { timeout = '5' }", "limits: 'timeout' = '5' cannot be read: write it like 90s"),
         ("limits = { time = '5m' }", "limits: the key 'time' is not known"),

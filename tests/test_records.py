@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from builds import build, pure
+from builds import WAY, build, pure
 from builds import failed as failing
 
 from wheelbuilder.build.outcomes import Built, Covered, Failed, FailureClass, Step, StepResult
@@ -68,7 +68,7 @@ def test_the_sdist_of_a_wheel_is_kept(tmp_path: Path) -> None:
     (tmp_path / "sdist").write_bytes(b"source")
     outcome = pure(build())
     assert isinstance(outcome, Built)
-    made = Built(build=outcome.build, wheel=outcome.wheel, sdist=tmp_path / "sdist", steps=())
+    made = Built(build=outcome.build, wheel=outcome.wheel, sdist=tmp_path / "sdist", way=WAY, steps=())
     store = DirectoryStore(tmp_path / "store")
     keep(store, [record(made)])
     (sdist,) = (listed.key for listed in store.list("sdists/"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from wheelbuilder.inputs.images import Architecture
 
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 ET_EXEC = 2
+MACHINE = platform.machine()
+# What a 64-bit kernel also runs by itself.
+ALSO_RUNS = {"x86_64": ("i686",)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +43,11 @@ def header(arch: Architecture) -> bytes:
         b"\x7fELF" + bytes((2 if arch.elf_bits == 64 else 1, 1 if arch.little_endian else 2, 1)) + bytes(9)
     )
     return ident + struct.pack(f"{order}HH", ET_EXEC, ENUM_E_MACHINE[arch.elf_machine])
+
+
+def is_native(arch: Architecture, machine: str = MACHINE) -> bool:
+    """Say whether a machine, as `uname -m` calls it, runs an architecture by itself."""
+    return arch.name == machine or arch.name in ALSO_RUNS.get(machine, ())
 
 
 def interpreters(folder: Path = BINFMT) -> Iterator[Interpreter]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import shutil
 import sys
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wheelbuilder.build.cache import cache_home
-from wheelbuilder.build.emulation import BINFMT, interpreter
+from wheelbuilder.build.emulation import BINFMT, interpreter, is_native
 from wheelbuilder.build.engine import Engine
 from wheelbuilder.build.engine_probe import find
 from wheelbuilder.build.roots import local_roots
@@ -18,9 +17,6 @@ from wheelbuilder.build.smoke import smoke
 from wheelbuilder.errors import WheelbuilderError
 from wheelbuilder.inputs.images import Architecture, Catalogue, Root
 
-MACHINE = platform.machine()
-# What a 64-bit kernel also runs by itself.
-ALSO_RUNS = {"x86_64": ("i686",)}
 LOW_DISK = 10 << 30  # bytes: a build root takes 0.4 GB, a build up to a few
 SETUP = (
     "As root on Debian or Ubuntu: `make setup`. Elsewhere install {what} with the system's package manager."
@@ -59,7 +55,7 @@ def examine(
 
 def _emulation(arch: Architecture) -> Finding:
     subject = f"runs {arch.name}"
-    if arch.name == MACHINE or arch.name in ALSO_RUNS.get(MACHINE, ()):
+    if is_native(arch):
         return Finding(subject=subject, works=True, words="by itself")
     found = interpreter(arch)
     if found is None:

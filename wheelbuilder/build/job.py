@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 
-from wheelbuilder.build import backend, disk, hints, native, process, sdist, shelf, sources, untrusted
+from wheelbuilder.build import backend, disk, hints, ladder, native, process, sdist, shelf, sources, untrusted
 from wheelbuilder.build.outcomes import Built, Failed, FailureClass, Needs, Outcome, Step, StepFailedError
 from wheelbuilder.build.prerequisites import LacksWheelsError
 from wheelbuilder.build.site import Bench, Site
@@ -26,7 +26,8 @@ def run(task: Task, site: Site, report: Report) -> Outcome | Needs:
     step starts.
     """
     try:
-        if kept := shelf.take(task.build, site):
+        kept = shelf.take(task.build, site)
+        if kept and ladder.serves(kept, site):
             return kept
         bench = Bench.lay_out(site.scratch / f"{task.build.key[:24]}-{task.attempt.number}")
         try:
@@ -70,6 +71,7 @@ def _built(stages: Stages, steps: Steps) -> Built:
         native_sources, epoch = native.native_sources(source), sdist.newest_time(archive)
     with steps.step(Step.ROOT, network=True) as log:
         image, bare = stages.roots(log)
+        steps.way = way = ladder.way(stages.task, stages.site)
     with steps.step(Step.REQUIREMENTS, network=True) as log:
         shop, required = stages.workshop(source, image, epoch, log)
     with steps.step(Step.BUILD) as made:
@@ -86,6 +88,7 @@ def _built(stages: Stages, steps: Steps) -> Built:
         build=build,
         wheel=described(repaired, facts),
         sdist=archive,
+        way=way,
         steps=steps.results,
         requirements=required,
     )
@@ -101,6 +104,7 @@ def _failed(stages: Stages, steps: Steps, error: StepFailedError) -> Failed:
         lines=error.lines,
         steps=steps.results,
         passing=error.passing,
+        way=steps.way,
     )
 
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from wheelbuilder.build.missing import Missing
+from wheelbuilder.inputs.rungs import Rung
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.plan.decisions import Build
 from wheelbuilder.shown import without_secrets
@@ -93,6 +94,39 @@ class BuiltWheel:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Fall:
+    """Why a build has left a rung. failure, summary: how it failed there; toolchain: with which one.
+
+    remembered: in an earlier run, so that this one did not try it there again.
+    """
+
+    rung: Rung
+    failure: FailureClass
+    summary: str
+    toolchain: str
+    remembered: bool = False
+
+    def __str__(self) -> str:
+        when = " earlier" if self.remembered else ""
+        return f"{self.rung} failed{when} with {self.failure}: {self.summary}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Way:
+    """The rung that a build took, and why that one, in words.
+
+    pinned: no other one is allowed. toolchain: the digest of the one it had, "" without one. fall: what
+    it took a slower rung for.
+    """
+
+    rung: Rung
+    reason: str
+    pinned: bool = False
+    toolchain: str = ""
+    fall: Fall | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Built:
     """A build that gave a wheel which was checked, repaired, checked again and tried.
 
@@ -102,6 +136,7 @@ class Built:
     build: Build
     wheel: BuiltWheel
     sdist: Path
+    way: Way
     steps: tuple[StepResult, ...]
     requirements: tuple[str, ...] = ()  # name==version of the build environment
     earlier: tuple[Failed, ...] = ()
@@ -123,7 +158,8 @@ class Failed:
     passing: the trouble may be over a moment later, whatever the inputs. blocked_by: for BLOCKED, the
     builds in its way, from the one that it needs itself to the one that failed. steps: of all
     attempts. earlier: how the attempts before this one failed. remembered: nothing was tried, because it
-    failed in an earlier run with the same inputs.
+    failed in an earlier run with the same inputs. way: None if it failed before that was chosen. falls: a
+    slower rung may do better.
     """
 
     build: Build
@@ -137,6 +173,8 @@ class Failed:
     blocked_by: tuple[str, ...] = ()
     earlier: tuple[Failed, ...] = ()
     remembered: bool = False
+    way: Way | None = None
+    falls: bool = False
 
 
 Outcome = Built | Covered | Failed

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wheelbuilder.build import untrusted
-from wheelbuilder.build.outcomes import Built, BuiltWheel, Step, StepResult
+from wheelbuilder.build.outcomes import Built, BuiltWheel, FailureClass, Fall, Step, StepResult, Way
+from wheelbuilder.inputs.rungs import Rung
 from wheelbuilder.plan.decisions import Build
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def _document(built: Built) -> dict[str, Any]:
     return {
         "wheel": asdict(built.wheel) | {"path": built.wheel.filename},
         "requirements": built.requirements,
+        "way": asdict(built.way),
         "steps": [asdict(step) | {"log": step.log and step.log.name} for step in built.steps],
     }
 
@@ -93,9 +95,19 @@ def _read(build: Build, folder: Path, document: dict[str, Any], site: Site) -> B
             | {name: tuple(wheel[name]) for name in ("grafted", "outside")}
         ),
         sdist=site.sdists / build.sdist.sha256 / build.sdist.filename,
+        way=_way(document["way"]),
         steps=tuple(_step(folder, step) for step in document["steps"]),
         requirements=tuple(document["requirements"]),
     )
+
+
+def _way(row: dict[str, Any]) -> Way:
+    fall = row["fall"]
+    return Way(**row | {"rung": Rung(row["rung"]), "fall": fall and _fall(fall)})
+
+
+def _fall(row: dict[str, Any]) -> Fall:
+    return Fall(**row | {"rung": Rung(row["rung"]), "failure": FailureClass(row["failure"])})
 
 
 def _step(folder: Path, step: dict[str, Any]) -> StepResult:

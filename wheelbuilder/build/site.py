@@ -15,6 +15,7 @@ from wheelbuilder.build.requirements import Resolver
 from wheelbuilder.inputs.images import Catalogue, Role
 from wheelbuilder.inputs.pins import Pin
 from wheelbuilder.inputs.recipes import Recipes
+from wheelbuilder.inputs.rungs import Rung
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.plan.decisions import Build
 from wheelbuilder.plan.upstream import UpstreamIndex
@@ -26,7 +27,8 @@ class Site:
 
     cache: what can be made again and is kept. scratch: what a build leaves behind, its logs apart,
     goes with it. constraints: the pins of each branch on each target, for the dependencies of trials.
-    jobs: compilers a build may start. planned: the builds of the run, by project and target.
+    jobs: compilers a build may start. planned: the builds of the run, by project and target. rung: the only
+    one for targets that this machine does not run itself; None: the fastest that works.
     """
 
     engine: Engine
@@ -39,6 +41,7 @@ class Site:
     constraints: Mapping[tuple[str, Target], tuple[str, ...]]
     jobs: int
     planned: Mapping[tuple[NormalizedName, Target], tuple[Build, ...]] = field(default_factory=dict)
+    rung: Rung | None = None
     _resolvers: dict[tuple[Target, bool], Resolver] = field(default_factory=dict)
 
     @property

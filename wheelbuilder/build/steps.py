@@ -1,4 +1,4 @@
-"""The steps of one attempt as they go: what each took, in time and memory, and its log."""
+"""The steps of one attempt as they go: what each took, in time and memory, its log, and the way they went."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from wheelbuilder.build.containers import ContainerExit
-from wheelbuilder.build.outcomes import Step, StepResult
+from wheelbuilder.build.outcomes import Step, StepResult, Way
 
 
 class Steps:
@@ -18,6 +18,7 @@ class Steps:
         self._logs, self._report, self._attempt = logs, report, attempt
         self._peaks: list[int] = []
         self.results: tuple[StepResult, ...] = ()
+        self.way: Way | None = None  # once it is chosen
 
     @property
     def last(self) -> Step:

@@ -18,6 +18,7 @@ from wheelbuilder.build.owners import our_mark
 from wheelbuilder.build.site import Site
 from wheelbuilder.inputs.images import Catalogue
 from wheelbuilder.inputs.recipes import Recipes
+from wheelbuilder.inputs.rungs import Rung
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.plan.decisions import Build
 from wheelbuilder.plan.upstream import UpstreamIndex
@@ -33,10 +34,12 @@ def opened(
     build_constraints: tuple[str, ...],
     constraints: Mapping[tuple[str, Target], tuple[str, ...]],
     planned: Sequence[Build],
+    rung: Rung | None = None,
 ) -> Iterator[Site]:
     """Yield the site of a run's builds; containers and folders of drivers that were killed go first.
 
-    engine: its name, or None for the first that works. planned: the builds of the run.
+    engine: its name, or None for the first that works. planned: the builds of the run. rung: the only one for
+    targets of other machines.
     """
     found = engine_probe.find(engine)
     found.reap()
@@ -52,6 +55,7 @@ def opened(
             constraints=constraints,
             jobs=os.cpu_count() or 1,
             planned=_by_project(planned),
+            rung=rung,
         )
 
 

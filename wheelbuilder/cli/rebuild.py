@@ -9,6 +9,7 @@ import click
 from wheelbuilder.cli.options import images_option, list_argument, upstream_option
 from wheelbuilder.cli.planning import Chosen
 from wheelbuilder.cli.run import Terms, carry_out, run_options
+from wheelbuilder.inputs.rungs import Rung
 from wheelbuilder.report.news import FailOn
 
 
@@ -30,6 +31,7 @@ def command(
     store: str,
     jobs: int | None,
     engine: str | None,
+    rung: str | None,
     as_json: bool,
 ) -> int:
     """Build the projects PIN of LIST again, also those that failed lately; exit status 1 if any fails.
@@ -45,5 +47,12 @@ def command(
         upstream=upstream,
         retry=True,
     )
-    terms = Terms(jobs=jobs, engine=engine, as_json=as_json, fail_on=FailOn.ANY, rebuilt=force)
+    terms = Terms(
+        jobs=jobs,
+        engine=engine,
+        rung=Rung(rung) if rung else None,
+        as_json=as_json,
+        fail_on=FailOn.ANY,
+        rebuilt=force,
+    )
     return carry_out(chosen, store, terms)

@@ -24,6 +24,7 @@ from wheelbuilder.cli.progress import Progress
 from wheelbuilder.cli.proofs import print_proof
 from wheelbuilder.cli.screen import say, say_json
 from wheelbuilder.errors import DeadlineError, IntegrityError
+from wheelbuilder.inputs.rungs import Rung
 from wheelbuilder.mirror.read import contents, states_cache
 from wheelbuilder.mirror.stores import open_store
 from wheelbuilder.pipeline.request import Request
@@ -48,6 +49,11 @@ def run_options(command: F) -> F:
             click.option(
                 "--engine", type=click.Choice(["podman", "docker"]), help="Else the first that works here."
             ),
+            click.option(
+                "--rung",
+                type=click.Choice([rung.value for rung in Rung]),
+                help="The only way to build for other machines' architectures; else the fastest that works.",
+            ),
             click.option("--json", "as_json", is_flag=True, help="Print the run record on stdout."),
         )
     ):
@@ -61,6 +67,7 @@ class Terms:
 
     jobs: int | None
     engine: str | None
+    rung: Rung | None
     as_json: bool
     fail_on: FailOn
     rebuilt: bool = False
@@ -87,6 +94,7 @@ def command(
     store: str,
     jobs: int | None,
     engine: str | None,
+    rung: str | None,
     as_json: bool,
     fail_on: str,
     deadline: float | None,
@@ -96,7 +104,14 @@ def command(
 
     What failed lately is not tried again until an input changes or its record expires.
     """
-    terms = Terms(jobs=jobs, engine=engine, as_json=as_json, fail_on=FailOn(fail_on), deadline=deadline)
+    terms = Terms(
+        jobs=jobs,
+        engine=engine,
+        rung=Rung(rung) if rung else None,
+        as_json=as_json,
+        fail_on=FailOn(fail_on),
+        deadline=deadline,
+    )
     return carry_out(Chosen(**options), store, terms)
 
 
@@ -132,6 +147,7 @@ def carry_out(chosen: Chosen, address: str, terms: Terms) -> int:
         forced=terms.rebuilt,
         jobs=terms.jobs,
         engine=terms.engine,
+        rung=terms.rung,
         deadline=None if terms.deadline is None else started + terms.deadline,
         grace=min(MOST_GRACE, (terms.deadline or 0.0) * GRACE),
     )

@@ -26,6 +26,7 @@ from wheelbuilder.inputs.recipes import (
     RecipeFile,
     Recipes,
 )
+from wheelbuilder.inputs.rungs import Rung
 from wheelbuilder.inputs.tables import Table, read_toml
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -103,6 +104,7 @@ def _settings(table: Table, folder: Path) -> dict[str, Any]:
     scalars = {
         "imports": None if table.optional("imports", list) is None else table.strings("imports"),
         "native": _optional(table, "native", Native),
+        "rung": _optional(table, "rung", Rung),
         "allow_network_attempt": table.optional("allow-network-attempt", bool),
         "known_failure": _known_failure(table.table("known-failure")),
     }

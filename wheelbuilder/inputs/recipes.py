@@ -16,6 +16,7 @@ from packaging.version import Version
 from wheelbuilder.inputs.bindep import Line, active, wanted
 from wheelbuilder.inputs.images import Root, Source
 from wheelbuilder.inputs.pins import Pin
+from wheelbuilder.inputs.rungs import Rung
 
 REPLACED = ("imports",)  # an array that a version range replaces; it extends every other one
 
@@ -92,6 +93,7 @@ class Recipe:
     native: Native = Native.REQUIRED
     allow_network_attempt: bool = False  # the network is off all the same; the attempt is then no failure
     limits: Limits = Limits()
+    rung: Rung | None = None  # the only one on machines of another architecture
     known_failure: KnownFailure | None = None
 
 

@@ -82,6 +82,7 @@ def _site(request: Request) -> AbstractContextManager[Site]:
             for target in request.plan.targets
         },
         planned=request.plan.builds,
+        rung=request.rung,
     )
 
 

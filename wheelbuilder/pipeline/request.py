@@ -10,6 +10,7 @@ from wheelbuilder.build.graph import End
 from wheelbuilder.build.outcomes import Needs, Step
 from wheelbuilder.inputs.images import Catalogue
 from wheelbuilder.inputs.lists import RequirementsList
+from wheelbuilder.inputs.rungs import Rung
 from wheelbuilder.mirror.store import Store
 from wheelbuilder.plan.decisions import Build
 from wheelbuilder.plan.plans import MirrorFiles, Plan
@@ -39,7 +40,8 @@ class Request:
 
     mirror: what the channel serves. memory: what is known of earlier builds, and learns. retry: also build
     what failed lately. forced: what is built is there already, so that a failure is told, but not
-    remembered. deadline: on the monotonic clock. grace: seconds that builds get which still run then.
+    remembered. rung: the only one for targets that this machine does not run itself. deadline: on the
+    monotonic clock. grace: seconds that builds get which still run then.
     """
 
     listed: RequirementsList
@@ -53,5 +55,6 @@ class Request:
     forced: bool = False
     jobs: int | None = None
     engine: str | None = None
+    rung: Rung | None = None
     deadline: float | None = None
     grace: float = 0.0

@@ -62,9 +62,15 @@ def build_inputs(
     build_constraints: tuple[str, ...] = (),
     build_tag: int | None = None,
 ) -> BuildInputs:
-    """Collect what a build depends on; a recipe's known failure is about planning, so it is left out."""
+    """Collect what a build depends on.
+
+    Of the recipe its known failure is left out, which is about planning, and a rung that is not pinned:
+    which one the machine takes makes no difference to the wheel.
+    """
     described = asdict(recipe)
     del described["known_failure"]
+    if recipe.rung is None:
+        del described["rung"]
     return BuildInputs(
         project=pin.name,
         version=str(pin.version),

@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from wheelbuilder import __version__
-from wheelbuilder.build.outcomes import Built, Covered, Failed, Outcome, StepResult, Unfinished
+from wheelbuilder.build.outcomes import (
+    Built,
+    Covered,
+    Failed,
+    Fall,
+    Outcome,
+    StepResult,
+    Unfinished,
+    Way,
+)
 from wheelbuilder.mirror.documents import readable
 from wheelbuilder.mirror.layout import record_key
 from wheelbuilder.plan.coverage import Coverage, lines
@@ -155,6 +164,7 @@ def _result(outcome: Outcome) -> dict[str, Any]:
                 "grafted": list(wheel.grafted),
                 "needs": _needs(outcome),
                 "build_environment": list(outcome.requirements),
+                **_way(outcome.way),
                 "earlier": [_attempt(failed) for failed in outcome.earlier],
             }
         case Covered():
@@ -169,6 +179,7 @@ def _result(outcome: Outcome) -> dict[str, Any]:
                 "lines": list(outcome.lines),
                 "passing": outcome.passing,
                 "blocked_by": list(outcome.blocked_by),
+                **_way(outcome.way),
                 "earlier": [_attempt(failed) for failed in outcome.earlier],
             }
 
@@ -184,7 +195,31 @@ def _needs(outcome: Built) -> dict[str, list[str]]:
 
 
 def _attempt(failed: Failed) -> dict[str, Any]:
-    return {"class": failed.failure.value, "step": failed.step.value, "summary": failed.summary}
+    return {
+        "class": failed.failure.value,
+        "step": failed.step.value,
+        "summary": failed.summary,
+        "rung": failed.way and failed.way.rung.value,
+    }
+
+
+def _way(way: Way | None) -> dict[str, Any]:
+    """Return the rung and why that one; all None if a build failed before it was chosen."""
+    return {
+        "rung": way and way.rung.value,
+        "rung_reason": way and way.reason,
+        "toolchain": (way and way.toolchain) or None,
+        "fell": way and way.fall and _fall(way.fall),
+    }
+
+
+def _fall(fall: Fall) -> dict[str, Any]:
+    return {
+        "from": fall.rung.value,
+        "class": fall.failure.value,
+        "summary": fall.summary,
+        "remembered": fall.remembered,
+    }
 
 
 def _step(step: StepResult, log: KeptLog | None) -> dict[str, Any]:

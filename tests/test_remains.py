@@ -11,9 +11,10 @@ from mirrors import NOW, Interfering, nothing_at_all, wheel_change
 from mirrors import snapshot as files_of
 
 from wheelbuilder.cli.main import wheelbuilder
-from wheelbuilder.errors import ConfigurationError, UnreachableError
+from wheelbuilder.errors import ConfigurationError, IntegrityError, UnreachableError
+from wheelbuilder.mirror.advance import Author
 from wheelbuilder.mirror.audit import audit, is_clean
-from wheelbuilder.mirror.channels import Reference, resolve
+from wheelbuilder.mirror.channels import Reference, promote, resolve
 from wheelbuilder.mirror.directory import DirectoryStore
 from wheelbuilder.mirror.prune import prune
 from wheelbuilder.mirror.publish import publish
@@ -96,7 +97,27 @@ def test_a_publication_meanwhile_keeps_its_head_and_is_told(store: DirectoryStor
     bar = wheel_change(tmp_path / "built", "bar")
     looks = Interfering(store, 0, nothing_at_all)
     remains(looks, "other")
-    publishing = Interfering(store, looks.count + 1, lambda: publish(store, "other", [bar], run="", now=NOW))
+
+    def begin_anew() -> None:
+        give_up(store, "other")
+        publish(store, "other", [bar], run="", now=NOW)
+
+    publishing = Interfering(store, looks.count + 1, begin_anew)
     with pytest.raises(UnreachableError, match="was published to meanwhile"):
         give_up(publishing, "other")
     assert resolve(store, Reference(channel="other")).number == 1
+
+
+def test_nothing_is_published_to_a_channel_that_is_lost(store: DirectoryStore, tmp_path: Path) -> None:
+    """Its numbers would begin again, and readers would see it go back in time."""
+    lose(store)
+    before = files_of(store.path)
+    with pytest.raises(IntegrityError, match=r"other/head\.json is missing, but the channel has other") as it:
+        publish(store, "other", [wheel_change(tmp_path / "more", "new")], run="", now=NOW)
+    assert "channel remove other" in it.value.hint
+    with pytest.raises(IntegrityError, match=r"other/head\.json is missing"):
+        promote(store, Reference.parse("stable"), "other", Author(run="", now=NOW))
+    assert files_of(store.path) == before
+    give_up(store, "other")
+    assert publish(store, "other", [wheel_change(tmp_path / "more", "new")], run="", now=NOW).number == 1
+    assert is_clean(audit(store, deep=True, patience=0))

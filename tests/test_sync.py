@@ -329,3 +329,55 @@ def test_the_command(source: DirectoryStore, target: DirectoryStore) -> None:
     assert "0 objects" in again.output
     wrong = CliRunner().invoke(wheelbuilder, [*arguments, "--channel", "nope"])
     assert isinstance(wrong.exception, ConfigurationError)
+
+
+def remembered(store: DirectoryStore, channel: str) -> dict[str, bytes]:
+    found = {name: store.get(f"{name}/{channel}.json") for name in ("experience", "offers")}
+    return {name: it.data for name, it in found.items() if it}
+
+
+def test_what_is_remembered_of_builds_is_copied(source: DirectoryStore, target: DirectoryStore) -> None:
+    for channel in ("candidate", "stable"):
+        for name in ("experience", "offers"):
+            source.put(f"{name}/{channel}.json", sealed({}), content_type="", cache_control="")
+    synced(source, target, "stable")
+    assert remembered(target, "candidate") == {}
+    synced(source, target)
+    assert remembered(target, "candidate") == remembered(source, "candidate") != {}
+    assert synced(source, target) == 0
+
+
+def test_what_the_destination_has_learned_later_stays(source: DirectoryStore, target: DirectoryStore) -> None:
+    source.put("experience/stable.json", sealed({"failures": "many"}), content_type="", cache_control="")
+    os.utime(source.path / "experience/stable.json", (1, 1))
+    target.put("experience/stable.json", sealed({}), content_type="", cache_control="")
+    synced(source, target)
+    assert remembered(target, "stable") == {"experience": sealed({})}
+
+
+def test_a_damaged_memory_is_left_out_and_named(source: DirectoryStore, target: DirectoryStore) -> None:
+    source.put("experience/stable.json", sealed({})[:-3], content_type="", cache_control="")
+    done = CliRunner().invoke(wheelbuilder, ["sync", str(source.path), str(target.path)])
+    assert done.exit_code == 0, done.output
+    assert "not copied: experience/stable.json is damaged" in done.output.replace("\n", " ")
+    assert remembered(target, "stable") == {}
+
+
+def test_what_a_killed_copy_leaves_on_this_machine_goes(
+    source: DirectoryStore, target: DirectoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+
+    def left() -> list[Path]:
+        return [*(tmp_path / "cache").rglob("*sync-*"), *tmp_path.glob("*sync-*")]
+
+    class Dying(Interfering):
+        def put(self, *_: Any, **__: Any) -> str | None:
+            os._exit(9)
+
+    dying = Dying(target, 0, nothing_at_all)
+    assert in_child(partial(copy, source, dying, survey(source, target))) == 9
+    assert left()
+    synced(source, target)
+    assert left() == []

@@ -1,15 +1,16 @@
-"""The folders in which drivers of builds work, and the modes of what they write."""
+"""The folders in which this machine's processes work, and the modes of what they write."""
 
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from wheelbuilder.build import shelf, untrusted
 from wheelbuilder.build.cache import cache_home
-from wheelbuilder.build.owners import is_alive
+from wheelbuilder.build.owners import is_alive, our_mark
 
 UMASK = 0o022
 
@@ -25,11 +26,25 @@ def fixed_umask() -> Iterator[None]:
 
 
 def sweep() -> None:
-    """Remove the folders of drivers that were killed, and what nobody has used for long."""
+    """Remove the folders of processes that were killed, and what nobody has used for long."""
     shelf.sweep(cache_home())
-    untrusted.remove(*(folder for folder in folders().glob("*") if not is_alive(folder.name)))
+    _sweep_folders()
 
 
 def folders() -> Path:
-    """Return the folder that holds one for each driver."""
+    """Return the folder that holds those of each process, by its mark."""
     return cache_home() / "scratch"
+
+
+@contextmanager
+def temporary(purpose: str) -> Iterator[Path]:
+    """Make a folder for a while; where this process is killed meanwhile, the next one removes it."""
+    _sweep_folders()
+    folders().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f"{our_mark()}.{purpose}-", dir=folders()) as folder:
+        yield Path(folder)
+
+
+def _sweep_folders() -> None:
+    dead = (folder for folder in folders().glob("*") if not is_alive(folder.name.partition(".")[0]))
+    untrusted.remove(*dead)

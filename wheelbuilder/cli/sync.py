@@ -12,7 +12,7 @@ from wheelbuilder.cli.screen import say
 from wheelbuilder.errors import ConfigurationError
 from wheelbuilder.mirror.read import states_cache
 from wheelbuilder.mirror.stores import open_existing, open_store
-from wheelbuilder.mirror.sync import copy, survey
+from wheelbuilder.mirror.sync import PRUNED, copy, survey
 
 
 @click.command(name="sync")
@@ -43,8 +43,7 @@ def command(source: str, destination: str, channels: Sequence[str], dry_run: boo
     with counting("copying") as told:
         left_out = copy(there, here, copying, progress=told, cache=states_cache())
     for key in left_out:
-        say(
-            f"not copied: {key} is damaged; no commit refers to it, and a prune of {there.address} removes it"
-        )
+        tool = "a prune" if key.startswith(PRUNED) else "'audit --deep --repair'"
+        say(f"not copied: {key} is damaged; no commit refers to it, and {tool} of {there.address} removes it")
     say(f"{len(objects) - len(left_out)} objects ({copying.size / 1e6:.1f} MB) copied.")
     return 0

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from wheelbuilder.build import scratch
 from wheelbuilder.errors import IntegrityError
 from wheelbuilder.mirror.audit_findings import Finding, Kind, Watch, error, headers, read, remark
 from wheelbuilder.mirror.audit_look import Look
@@ -158,6 +158,6 @@ def _verdict(store: Store, key: str, wanted: str, size: int) -> tuple[Finding, .
 
 
 def _large_digest(store: Store, key: str) -> str | None:
-    with tempfile.TemporaryDirectory(prefix="wheelbuilder-audit-") as folder:
+    with scratch.temporary("audit") as folder:
         path = Path(folder, "object")
         return file_digest(path) if store.download(key, path) else None

@@ -26,7 +26,7 @@ from wheelbuilder.mirror.layout import (
     state_key,
 )
 from wheelbuilder.mirror.marks import Marks, read_marks, write_marks
-from wheelbuilder.mirror.read import kept_numbers, read_head, read_history, state_bytes
+from wheelbuilder.mirror.read import kept_numbers, read_head, read_history, refuse_lost, state_bytes
 from wheelbuilder.mirror.removal import Now, announced, refuse_beside_another, running
 from wheelbuilder.mirror.snapshots import snapshots
 from wheelbuilder.mirror.states import ProjectState, timestamp
@@ -98,7 +98,7 @@ def _kept(store: Store, commits: int) -> Iterator[_Kept]:
     for channel in sorted(filter(CHANNEL.fullmatch, store.folders("channels/"))):
         head = read_head(store, channel)
         if not head.commit.number:
-            _refuse_remains(store, channel)
+            refuse_lost(store, channel)
             continue
         chain = ancestors(head.commit, head.unsettled, head_key(channel))
         there = set(kept_numbers(store, channel))
@@ -110,16 +110,6 @@ def _kept(store: Store, commits: int) -> Iterator[_Kept]:
         found = each(lambda number: read_history(store, channel, number), sorted(wanted))  # noqa: B023
         for commit in (*chain, *(kept.commit for kept in found if kept)):
             yield _Kept(channel=channel, commit=commit)
-
-
-def _refuse_remains(store: Store, channel: str) -> None:
-    """Raise IntegrityError for a channel that has lost head and commits: nobody knows what it held."""
-    head = head_key(channel)
-    if any(store.list(f"channels/{channel}/")) and not store.exists(head):
-        raise IntegrityError(
-            f"{head} is missing, but the channel has other objects.",
-            f"Restore it from a copy, or give it up: 'wheelbuilder channel remove {channel}'.",
-        )
 
 
 def _snapshots(store: Store, channel: str, there: set[int]) -> set[int]:

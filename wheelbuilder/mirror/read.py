@@ -80,6 +80,19 @@ def read_head(store: Store, channel: str) -> Head:
     return Head(commit=Commit(number=0))
 
 
+def refuse_lost(store: Store, channel: str) -> None:
+    """Raise IntegrityError for a channel that has lost head and commits: nobody knows what it held.
+
+    A new line of commits would begin at 1 beside pages that readers know by higher numbers.
+    """
+    head = head_key(channel)
+    if any(store.list(f"channels/{channel}/")) and not store.exists(head):
+        raise IntegrityError(
+            f"{head} is missing, but the channel has other objects.",
+            f"Restore it from a copy, or give it up: 'wheelbuilder channel remove {channel}'.",
+        )
+
+
 def kept_numbers(store: Store, channel: str) -> tuple[int, ...]:
     """Return the numbers of the commits that a channel keeps, oldest first."""
     prefix = commits_prefix(channel)

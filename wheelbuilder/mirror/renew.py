@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from wheelbuilder.build import scratch
 from wheelbuilder.errors import IntegrityError
 from wheelbuilder.mirror.layout import cache_control, content_type
 from wheelbuilder.mirror.store import Store
@@ -30,6 +30,6 @@ def _holds(store: Store, key: str, data: bytes | Path) -> bool:
 def _holds_file(store: Store, key: str, file: Path) -> bool:
     if (key, file.stat().st_size) not in {(listed.key, listed.size) for listed in store.list(key)}:
         return False
-    with tempfile.TemporaryDirectory(prefix="wheelbuilder-publish-") as folder:
+    with scratch.temporary("publish") as folder:
         there = Path(folder, "object")
         return store.download(key, there) and file_digest(there) == file_digest(file)

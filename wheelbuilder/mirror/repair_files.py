@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from packaging.utils import NormalizedName
 
+from wheelbuilder.build import scratch
 from wheelbuilder.errors import IntegrityError, UnreachableError, WheelbuilderError
 from wheelbuilder.mirror.audit_files import Use
 from wheelbuilder.mirror.audit_look import Look
@@ -166,7 +166,7 @@ def _snapshots(looks: Sequence[Look], key: str) -> str:
 
 
 def _metadata(store: Store, key: str) -> bytes | None:
-    with tempfile.TemporaryDirectory(prefix="wheelbuilder-repair-") as folder:
+    with scratch.temporary("repair") as folder:
         path = Path(folder, key.rpartition("/")[2])
         try:
             return read_metadata(path) if store.download(key, path) else None

@@ -23,7 +23,7 @@ from wheelbuilder.mirror.ground import Ground, doubted, ground
 from wheelbuilder.mirror.heads import Head
 from wheelbuilder.mirror.layout import cache_control, content_type, head_key
 from wheelbuilder.mirror.pages import Page, project_pages, root_pages
-from wheelbuilder.mirror.read import parse_state, read_head, state_bytes
+from wheelbuilder.mirror.read import parse_state, read_head, refuse_lost, state_bytes
 from wheelbuilder.mirror.states import ProjectState
 from wheelbuilder.mirror.store import Object, Store, each
 from wheelbuilder.mirror.trail import doubtful, recent
@@ -101,9 +101,11 @@ def settle(store: Store, channel: str, now: datetime, *, cache: Path | None = No
     """Complete the pages of the newest commit and return it; two requests and no write if they are complete.
 
     Looks again at pages that a writer who was overtaken may have changed, until that cannot be any more.
-    cache: a folder that keeps states between runs.
+    cache: a folder that keeps states between runs. IntegrityError for a channel that has lost its commits.
     """
     head = read_head(store, channel)
+    if not head.commit.number:
+        refuse_lost(store, channel)
     under = doubted(store, channel, head)
     if under.kept and not under.touched:
         return head

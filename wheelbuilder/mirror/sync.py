@@ -1,21 +1,22 @@
 """Copy a mirror from one store to another: only what differs, in an order that may be cut off anywhere.
 
-First what pages refer to, then each channel's head, then its pages, made at the destination from the states,
-then the history and the snapshots.
+First what pages refer to and what is remembered of builds, then each channel's head, then its pages, made at
+the destination from the states, then the history and the snapshots.
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from operator import attrgetter
 from pathlib import Path
 
+from wheelbuilder.build import scratch
 from wheelbuilder.errors import ConfigurationError, IntegrityError, UnreachableError
 from wheelbuilder.mirror.channels import Reference, channel_names, resolve
 from wheelbuilder.mirror.commits import Commit, touched
+from wheelbuilder.mirror.documents import is_sealed
 from wheelbuilder.mirror.ground import Ground
 from wheelbuilder.mirror.heads import Head
 from wheelbuilder.mirror.layout import (
@@ -24,6 +25,8 @@ from wheelbuilder.mirror.layout import (
     check_channel,
     commits_prefix,
     content_type,
+    experience_key,
+    offer_key,
     snapshots_prefix,
 )
 from wheelbuilder.mirror.marks import rescue
@@ -37,6 +40,8 @@ from wheelbuilder.mirror.wheels import file_digest
 
 SHARED = ("files/", "states/", "sdists/", "logs/", "records/", "runs/")  # what pages and records refer to
 REPLACED = ("records/", "runs/")  # a newer one takes the place of an older one
+REMEMBERED = ("experience/", "offers/")  # a document a channel; the destination's own runs write them too
+MEMORIES = (experience_key, offer_key)
 PRUNED = ("files/", "states/")  # what a prune of the destination may have marked
 AT_ONCE = 64  # objects between two looks at the progress
 
@@ -80,7 +85,10 @@ def survey(source: Store, destination: Store, channels: Sequence[str] = ()) -> C
     return Copying(
         moves=moves,
         snapshots=taken,
-        shared=tuple(it for folder in SHARED for it in _missing(source.list(folder), destination, folder)),
+        shared=(
+            *(it for folder in SHARED for it in _missing(source.list(folder), destination, folder)),
+            *_newer(source, destination, [key(name) for name in names for key in MEMORIES]),
+        ),
         history=tuple(it for move in moves for it in _history(source, destination, move)),
     )
 
@@ -208,6 +216,14 @@ def _missing(listing: Iterable[Listed], destination: Store, prefix: str) -> Iter
             yield listed
 
 
+def _newer(source: Store, destination: Store, keys: Sequence[str]) -> Iterator[Listed]:
+    """Yield those of a few objects that the destination does not have, or only older."""
+    theirs = {it.key: it.modified for key in keys for it in destination.list(key)}
+    for listed in (it for key in keys for it in source.list(key)):
+        if listed.key in keys and listed.modified > theirs.get(listed.key, 0.0):
+            yield listed
+
+
 def _expected(source: Store, copying: Copying, cache: Path | None) -> dict[str, str]:
     """Return the digests of the metadata to copy, which only states know: new ones, else older ones."""
     keys = [listed.key for listed in copying.shared]
@@ -231,10 +247,10 @@ def _states(source: Store, moves: Iterable[Move]) -> set[str]:
 
 
 def _require_unused(source: Store, moves: Sequence[Move], damaged: Sequence[str], cache: Path | None) -> None:
-    """Raise IntegrityError if a commit refers to something damaged."""
+    """Raise IntegrityError if a commit or a record refers to something damaged."""
     used = promised(source, _states(source, moves), cache) if damaged else {}
     for key in damaged:
-        if key in used or not key.startswith(PRUNED):
+        if key in used or not key.startswith((*PRUNED, *REMEMBERED)):
             raise IntegrityError(
                 f"{key} of {source.address} does not have the digest that it should have.",
                 "Run 'wheelbuilder audit --deep --repair' on it, then copy again.",
@@ -250,7 +266,7 @@ def _copy_all(
 ) -> tuple[str, ...]:
     """Copy objects; returns the keys of those that are damaged, which are not copied."""
     damaged: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="wheelbuilder-sync-") as folder:
+    with scratch.temporary("sync") as folder:
         for start in range(0, len(objects), AT_ONCE):
             batch = objects[start : start + AT_ONCE]
             keys = [listed.key for listed in batch]
@@ -266,11 +282,15 @@ def _copy(source: Store, destination: Store, key: str, path: Path, wanted: str |
     """Copy one object; False if it does not have the wanted digest: what is damaged does not spread."""
     if not source.download(key, path):
         return True  # pruned since: nothing that is kept refers to it
-    whole = wanted is None or file_digest(path) == wanted
+    whole = file_digest(path) == wanted if wanted else _is_readable(key, path)
     if whole:
         destination.put(key, path, content_type=content_type(key), cache_control=cache_control(key))
     path.unlink()
     return whole
+
+
+def _is_readable(key: str, path: Path) -> bool:
+    return not key.startswith(REMEMBERED) or is_sealed(path.read_bytes())
 
 
 def _advance(destination: Store, move: Move, cache: Path | None) -> None:

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 from engines import engine, image, root
 
-from wheelbuilder.build.bootstrap import PACKAGE_LIST, _complaint
-from wheelbuilder.errors import ConfigurationError, UnreachableError
+from wheelbuilder.build.bootstrap import PACKAGE_LIST
 from wheelbuilder.inputs.images import Role
 
 ARCHS = ("x86_64", "aarch64")
@@ -17,27 +15,6 @@ def shell(script: str, arch: str, role: Role = Role.BARE) -> str:
     done = engine().run(image(arch, role), ("sh", "-c", script), timeout=120)
     assert done.ok, done.stderr
     return done.stdout
-
-
-def test_a_package_that_does_not_exist_is_named() -> None:
-    output = (
-        b"Reading package lists...\nE: Unable to locate package libnope-dev\nE: Unable to locate package x2\n"
-    )
-    error = _complaint(root(), output, Path("log"))
-    assert isinstance(error, ConfigurationError)
-    assert error.message == "bookworm has no package libnope-dev and no package x2 for amd64."
-
-
-def test_a_package_without_a_candidate_is_named() -> None:
-    error = _complaint(root(), b"E: Package 'libnope' has no installation candidate\n", Path("log"))
-    assert isinstance(error, ConfigurationError) and "no package libnope for" in error.message
-
-
-def test_a_half_updated_mirror_is_said_to_be_one() -> None:
-    output = b"I: x\nE: Failed to fetch http://mirror.example.org/x.deb  404\nE: mmdebstrap failed to run\n"
-    error = _complaint(root(), output, Path("the-log"))
-    assert isinstance(error, UnreachableError) and "x.deb  404" in error.message
-    assert "--without-updates" in error.hint and "the-log" in error.hint
 
 
 @pytest.mark.engine

@@ -15,6 +15,7 @@ from wheelbuilder.build.bounds import Bounds
 from wheelbuilder.build.containers import ContainerExit, Mount
 from wheelbuilder.build.engine import Engine
 from wheelbuilder.build.outcomes import FailureClass, StepFailedError
+from wheelbuilder.build.toolchain import Toolchain
 from wheelbuilder.errors import WheelbuilderError
 
 # Fixed, so that equal inputs give equal bytes and a compiler cache can hit.
@@ -44,7 +45,7 @@ class Workshop:
     """Where the hooks of one build run, and within which limits.
 
     source and out: folders of this build that the container may write. spent: hears how each container
-    ended.
+    ended. toolchain: native programs for a foreign root; None where there are none, or none are wanted.
     """
 
     engine: Engine
@@ -59,10 +60,20 @@ class Workshop:
     cpus: float | None
     allow_network_attempt: bool
     spent: Callable[[ContainerExit], None]
+    toolchain: Toolchain | None = None
 
     def logging_to(self, log: Path) -> Workshop:
         """Return it with another log."""
         return replace(self, log=log)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment variables of the hooks; what a recipe sets wins over what a toolchain needs."""
+        if self.toolchain is None:
+            return dict(self.environ)
+        own = f"{ENVIRONMENT}/bin"
+        path = self.environ["PATH"].replace(own, f"{own}:{self.toolchain.path}", 1)
+        return self.toolchain.environment | dict(self.environ) | {"PATH": path}
 
 
 def static_requirements(source: Path) -> tuple[str, ...]:
@@ -149,9 +160,10 @@ class _Runner:
                 Mount(source=shop.environment, target=ENVIRONMENT),
                 Mount(source=shop.source, target=SOURCE, writable=True),
                 Mount(source=shop.out, target=OUT, writable=True),
+                *(shop.toolchain.mounts if shop.toolchain else ()),
             ),
             env={
-                **shop.environ,
+                **shop.variables,
                 **{name: self._inside(value) for name, value in (extra_environ or {}).items()},
             },
             workdir=SOURCE,

@@ -6,7 +6,6 @@ serves native architectures: it is faster there too, and the roots of all archit
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,15 +13,10 @@ from pathlib import Path
 from wheelbuilder.build import process
 from wheelbuilder.build.alternatives import alternatives, make_links
 from wheelbuilder.build.bytecode import compile_tree
-from wheelbuilder.errors import ConfigurationError, UnreachableError
+from wheelbuilder.build.unpacking import ARCHIVES, Contents, extract
+from wheelbuilder.errors import UnreachableError
 from wheelbuilder.inputs.images import Root
 
-MERGED_USR = Path("/usr/share/mmdebstrap/hooks/merged-usr/setup00.sh")
-NO_UPDATES = r'sed -i "/-updates\|-security/d" "$1"/etc/apt/sources.list'
-UNPACK_TIMEOUT = 1800.0  # seconds
-NO_PACKAGE = re.compile(
-    rb"^E: (?:Unable to locate package|Package ['\"]?)\s*(\S+?)['\"]?(?: has no .*)?$", re.MULTILINE
-)
 NOBODY = "65534:65534"
 USER = "builder:x:1000:1000:builds and trials:/tmp:/bin/sh"
 GROUP = "builder:x:1000:"
@@ -33,50 +27,17 @@ PACKAGE_LIST = "usr/share/wheelbuilder/packages"
 def unpack(root: Root, folder: Path, *, log: Path, updates: bool = True) -> None:
     """Make the file system of an archive root in a folder that does not exist yet. Needs root.
 
-    updates: also use the suite's updates and security updates (a mirror may have them half). Raises
-    ConfigurationError naming a package that the archive does not have, and UnreachableError for
-    everything else that mmdebstrap can fail of.
+    updates and what it raises: see `unpacking.extract`.
     """
-    before = log.stat().st_size if log.exists() else 0
-    done = process.run(_command(root, folder, updates=updates), log=log, timeout=UNPACK_TIMEOUT, network=True)
-    if not done.ok:
-        with log.open("rb") as file:
-            file.seek(before)
-            raise _complaint(root, file.read(), log)
+    contents = Contents(
+        name=f"The root {root.name}",
+        suite=root.suite,
+        architecture=root.arch.debian,
+        packages=("?essential", *root.packages),
+    )
+    extract(contents, folder, log=log, updates=updates)
     for step in STEPS:
         step(root, folder)
-
-
-def _command(root: Root, folder: Path, *, updates: bool) -> tuple[str, ...]:
-    return (
-        *("setpriv", "--pdeathsig", "TERM"),  # when we are killed, it shall not go on alone
-        "mmdebstrap",
-        "--variant=extract",
-        f"--architectures={root.arch.debian}",
-        f"--setup-hook={MERGED_USR}",
-        *(() if updates else (f"--setup-hook={NO_UPDATES}",)),
-        "--include=?essential",
-        f"--include={','.join(root.packages)}",
-        "--skip=cleanup/apt/cache",  # the packages' scripts are read below
-        root.suite,
-        str(folder),
-    )
-
-
-def _complaint(root: Root, output: bytes, log: Path) -> ConfigurationError | UnreachableError:
-    missing = dict.fromkeys(name.decode(errors="replace") for name in NO_PACKAGE.findall(output))
-    if missing:
-        return ConfigurationError(
-            f"{root.suite} has no package {' and no package '.join(missing)} for {root.arch.debian}.",
-            "Correct the recipe or the image table; packages are searched at the suite's own archive.",
-        )
-    lines = [line for line in output.decode(errors="replace").splitlines() if line.startswith("E: ")]
-    fetching = any(line.startswith("E: Failed to fetch") for line in lines)
-    advice = (
-        "The mirror may be half updated: try later, or `images build --without-updates`. " if fetching else ""
-    )
-    what = lines[0].removeprefix("E: ") if lines else "mmdebstrap failed"
-    return UnreachableError(f"The root {root.name} cannot be unpacked: {what}", f"{advice}See {log}.")
 
 
 def _name_accounts(_: Root, folder: Path) -> None:
@@ -87,7 +48,7 @@ def _name_accounts(_: Root, folder: Path) -> None:
 
 
 def _link_alternatives(_: Root, folder: Path) -> None:
-    archives = sorted((folder / "var/cache/apt/archives").glob("*.deb"))
+    archives = sorted((folder / ARCHIVES).glob("*.deb"))
     make_links(folder, alternatives(_script(archive) for archive in archives))
     shell = folder / "bin/sh"
     if not shell.exists():
@@ -102,9 +63,7 @@ def _script(archive: Path) -> str:
 
 def _note_packages(_: Root, folder: Path) -> None:
     """Keep names and versions, for records: nothing was registered with dpkg."""
-    names = sorted(
-        path.name.removesuffix(".deb") for path in (folder / "var/cache/apt/archives").glob("*.deb")
-    )
+    names = sorted(path.name.removesuffix(".deb") for path in (folder / ARCHIVES).glob("*.deb"))
     path = folder / PACKAGE_LIST
     path.parent.mkdir(parents=True)
     path.write_text(

@@ -16,6 +16,7 @@ from wheelbuilder.build.engine import Engine
 from wheelbuilder.build.engine_probe import PROBE_IMAGE
 from wheelbuilder.build.owners import our_mark
 from wheelbuilder.build.smoke import smoke
+from wheelbuilder.build.unpacking import discard
 from wheelbuilder.errors import ConfigurationError, IntegrityError, UnreachableError
 from wheelbuilder.inputs.images import Root, Source
 
@@ -31,7 +32,7 @@ def ensure(
     """Return the local image reference of a root, making it if it is missing.
 
     log: receives what the tools print. report: is told in a few words what is going on. updates: see
-    `bootstrap.unpack`.
+    `unpacking.extract`.
     Raises UnreachableError (archive, registry, emulator), IntegrityError (not what the digest or the
     image table says) or ConfigurationError (no such package).
     """
@@ -68,7 +69,7 @@ def _from_archive(engine: Engine, root: Root, image: str, log: Path, *, updates:
         )
     making = cache_home() / "making"
     for other in making.glob(f"{root.digest}-*"):
-        _remove(other)  # we hold the lock: what lies there is of a process that died
+        discard(other)  # we hold the lock: what lies there is of a process that died
     # A name of our own: what such a process had started may still be ending, and writing.
     folder = making / f"{root.digest}-{our_mark()}"
     folder.mkdir(parents=True)
@@ -78,18 +79,7 @@ def _from_archive(engine: Engine, root: Root, image: str, log: Path, *, updates:
         process.check((*tar, "--directory", str(folder / "root"), "."), timeout=600)
         import_archive(engine, folder / "root.tar", image, root.arch.oci)
     finally:
-        _remove(folder)
-
-
-def _remove(folder: Path) -> None:
-    """Remove a root in the making, unless something is still mounted in it: /dev of the host, say."""
-    mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
-    below = [words[1] for words in map(str.split, mounts) if words[1].startswith(f"{folder}/")]
-    if below:
-        raise UnreachableError(
-            f"{folder} cannot be removed: {below[0]} is a mount.", f"Run `umount {below[0]}`."
-        )
-    shutil.rmtree(folder, ignore_errors=True)
+        discard(folder)
 
 
 def _from_registry(engine: Engine, root: Root, image: str, log: Path) -> None:

@@ -49,6 +49,7 @@ class Architecture:
     uv: (
         str | None
     )  # what uv calls it in --python-platform, with {major} and {minor} of the glibc, if it knows it
+    cross: str | None  # what Debian's cross compilers for it are called: gcc-{cross}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,13 +97,17 @@ class Root:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Family:
-    """Roots of one libc policy for several architectures and Pythons."""
+    """Roots of one libc policy for several architectures and Pythons.
+
+    toolchain: packages of its suite for a native toolchain, with {cross} of the architecture that it is for.
+    """
 
     name: str
     source: Source
     policy: str
     pythons: dict[str, Interpreter]  # by interpreter tag
     roots: dict[tuple[str, Role], Root]  # by architecture name and role
+    toolchain: tuple[str, ...] = ()
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -202,6 +207,7 @@ def _architecture(name: str, row: Table) -> Architecture:
         elf_bits=elf.get("bits", int),
         little_endian=elf.get("little-endian", bool),
         uv=row.optional("uv", str),
+        cross=row.optional("cross", str),
     )
     elf.done()
     row.done()
@@ -214,10 +220,16 @@ def _family(name: str, row: Table, architectures: dict[str, Architecture]) -> Fa
     if not POLICY.fullmatch(policy):
         raise row.error("policy", f"must look like manylinux_2_28, not {policy!r}")
     pythons = dict(_interpreter(*item) for item in row.tables("pythons"))
-    reader = _archive_roots if source is Source.ARCHIVE else _registry_roots
-    roots = {(root.arch.name, root.role): root for root in reader(name, row, architectures)}
+    if source is Source.ARCHIVE:
+        packages = row.table("packages")
+        toolchain = packages.strings("toolchain", ())
+        found = tuple(_archive_roots(name, row, packages, architectures))
+        packages.done()
+    else:
+        toolchain, found = (), tuple(_registry_roots(name, row, architectures))
     row.done()
-    return Family(name=name, source=source, policy=policy, pythons=pythons, roots=roots)
+    roots = {(root.arch.name, root.role): root for root in found}
+    return Family(name=name, source=source, policy=policy, pythons=pythons, roots=roots, toolchain=toolchain)
 
 
 def _interpreter(name: str, row: Table) -> tuple[str, Interpreter]:
@@ -228,11 +240,11 @@ def _interpreter(name: str, row: Table) -> tuple[str, Interpreter]:
     return name, interpreter
 
 
-def _archive_roots(name: str, row: Table, architectures: dict[str, Architecture]) -> Iterator[Root]:
+def _archive_roots(
+    name: str, row: Table, packages: Table, architectures: dict[str, Architecture]
+) -> Iterator[Root]:
     suite, distribution = row.get("suite", str), _distribution(row)
-    packages = row.table("packages")
     chosen = {role: packages.strings(role.value) for role in Role}
-    packages.done()
     for arch in row.strings("architectures"):
         for role in Role:
             root = Root(

@@ -1,0 +1,107 @@
+"""Native toolchains in foreign roots: what they compile is the target's, and what builds ask says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from engines import engine, image, log_of, root
+
+from wheelbuilder.build.blueprints import blueprint
+from wheelbuilder.build.emulation import MACHINE
+from wheelbuilder.build.toolchain import Toolchain, ensure
+from wheelbuilder.build.toolchain_layout import INSIDE
+from wheelbuilder.build.toolchain_names import BUILT_FOR, TELLING
+from wheelbuilder.inputs.images import Catalogue, Role, default_path
+
+FOREIGN = "aarch64" if MACHINE == "x86_64" else "x86_64"
+CATALOGUE = Catalogue.read(default_path())
+
+
+def toolchain() -> Toolchain:
+    made = ensure(engine(), CATALOGUE, root(FOREIGN, Role.BUILD), log=log_of("tests"))
+    assert made
+    return made
+
+
+def shell(script: str) -> list[str]:
+    """Run a script in the foreign build root with its toolchain, and return the lines it prints."""
+    tools = toolchain()
+    environ = {"PATH": f"{tools.path}:/usr/bin:/bin", "LC_ALL": "C.UTF-8", **tools.environment}
+    done = engine().run(
+        image(FOREIGN, Role.BUILD),
+        ("/bin/sh", "-c", f"set -e\n{script}"),
+        mounts=tools.mounts,
+        env=environ,
+        workdir="/tmp",
+        timeout=120,
+    )
+    assert done.ok, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_only_foreign_roots_of_archive_families_have_one() -> None:
+    family = CATALOGUE.families["bookworm"]
+    found = blueprint(CATALOGUE, family.roots[FOREIGN, Role.BUILD])
+    assert found and found.name == f"bookworm-{FOREIGN}-toolchain"
+    assert f"gcc-{CATALOGUE.architectures[FOREIGN].cross}" in found.packages
+    assert blueprint(CATALOGUE, family.roots[MACHINE, Role.BUILD]) is None
+    assert blueprint(CATALOGUE, CATALOGUE.families["manylinux_2_28"].roots[FOREIGN, Role.BUILD]) is None
+
+
+def test_a_toolchain_is_named_by_what_is_in_it() -> None:
+    roots = [CATALOGUE.families[name].roots[FOREIGN, Role.BUILD] for name in ("bookworm", "trixie")]
+    digests = {plan.digest for one in roots if (plan := blueprint(CATALOGUE, one))}
+    wider = blueprint(CATALOGUE, roots[0].adding(["libyaml-dev"]))
+    assert len(digests) == 2 and wider and wider.digest in digests
+
+
+@pytest.mark.parametrize("name", ["uname", "arch", "bash", "python3.11", "dpkg-architecture", "perl5.36.0"])
+def test_what_tells_the_machine_stays_the_roots_own(name: str) -> None:
+    assert TELLING.fullmatch(name) and not TELLING.fullmatch(f"not-{name}")
+
+
+def test_what_make_was_built_for_is_read_from_it() -> None:
+    found = BUILT_FOR.search(b"ELF\0GNU\0aarch64-unknown-linux-gnu\0MAKE_HOST\0")
+    assert found and found[1] == b"aarch64-unknown-linux-gnu"
+
+
+@pytest.mark.engine
+class TestForeignRoot:
+    def test_the_compilers_are_native_and_make_what_the_root_runs(self) -> None:
+        assert shell(
+            "echo 'int main(void) { return 0; }' >a.c; cc a.c -o a; ./a\n"
+            "printf '#include <iostream>\\nint main() { std::cout << 42 << std::endl; }' >b.cc\n"
+            "c++ b.cc -o b; ./b\n"
+            "readelf -h a b | sed -n 's/ *Machine: *//p'; cc -dumpmachine; uname -m\n"
+            f"for name in cc c++ ld as ar make sed; do readlink $(command -v $name) | grep -c ^{INSIDE}; done"
+        ) == ["42", "AArch64", "AArch64", "aarch64-linux-gnu", "aarch64", *"1111111"]
+
+    def test_what_ends_in_a_wheel_is_the_roots_own(self) -> None:
+        names = ("crti.o", "crtbeginS.o", "libgcc.a", "libstdc++.so", "libstdc++.a", "libc.so")
+        script = f"for name in {' '.join(names)}; do readlink -f $(cc -print-file-name=$name); done\n"
+        script += "printf '#include <vector>\\n#include <stddef.h>\\n' | c++ -x c++ -H -E - 2>&1 >/dev/null"
+        lines = [line.strip(". ") for line in shell(script)]
+        assert len(lines) > 20 and not [line for line in lines if line.startswith(INSIDE)]
+        assert {Path(line).name for line in lines} >= {"crti.o", "vector", "c++config.h", "stddef.h"}
+
+    @pytest.mark.parametrize(
+        ("script", "least"),
+        [
+            (
+                "pkg-config --cflags --libs --static python-3.11-embed; pkg-config --variable=libdir python3",
+                2,
+            ),
+            ("cc -print-multiarch; cc -dumpmachine; cc -dumpversion", 3),
+            ("echo 'all:;@echo $(MAKE_HOST)' | make -f -", 1),
+            ("echo | cc -dM -E - | sort", 300),
+            ("cc -Q --help=target -O2", 40),
+            ("ld --verbose", 200),
+            ("sh -c 'echo $0'; awk 'BEGIN { print 1 }'; egrep --version", 3),
+        ],
+    )
+    def test_native_programs_answer_as_the_roots_own(self, script: str, least: int) -> None:
+        """Each script with native programs, then with the root's: the same, and `least` lines of it."""
+        both = shell(f"{script}\necho --\nPATH=/usr/bin:/bin; unset PKG_CONFIG_LIBDIR MAKE_HOST\n{script}")
+        at = both.index("--")
+        assert both[:at] == both[at + 1 :] and at >= least

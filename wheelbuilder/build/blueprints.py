@@ -1,0 +1,58 @@
+"""What a native toolchain consists of, and the name that this gives it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from wheelbuilder.build.cache import cache_home
+from wheelbuilder.build.emulation import MACHINE, is_native
+from wheelbuilder.inputs.images import Architecture, Catalogue, Root, Source
+
+FORMAT = 1  # raised when the way toolchains are made changes what is in them
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Blueprint:
+    """A toolchain of a family for one architecture, on this machine, made or not. packages: of the suite."""
+
+    family: str
+    suite: str
+    host: Architecture
+    arch: Architecture
+    packages: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Its name for people: `bookworm-aarch64-toolchain`."""
+        return f"{self.family}-{self.arch.name}-toolchain"
+
+    @property
+    def digest(self) -> str:
+        """Of all that decides its content."""
+        contents = (FORMAT, self.suite, self.host.debian, self.arch.debian, sorted(self.packages))
+        return hashlib.sha256(json.dumps(contents).encode()).hexdigest()
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies once it is made."""
+        return cache_home() / "toolchains" / self.digest
+
+
+def blueprint(catalogue: Catalogue, root: Root) -> Blueprint | None:
+    """Return the blueprint of the toolchain for a root, None where the machine or the table has none."""
+    host = catalogue.architectures.get(MACHINE)
+    packages = catalogue.families[root.family].toolchain
+    if root.source is not Source.ARCHIVE or not packages:
+        return None
+    if host is None or is_native(root.arch) or root.arch.cross is None:
+        return None
+    return Blueprint(
+        family=root.family,
+        suite=root.suite,
+        host=host,
+        arch=root.arch,
+        packages=tuple(package.format(cross=root.arch.cross) for package in packages),
+    )

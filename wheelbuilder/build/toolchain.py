@@ -1,0 +1,151 @@
+"""Native toolchains: host-architecture programs that are mounted into a foreign build root.
+
+The kernel runs them directly there and hands only foreign programs to the emulator. They come from the
+same suite as the root; what ends in a wheel (start files, run-time libraries, headers) is the root's own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from wheelbuilder.build import roots
+from wheelbuilder.build.blueprints import Blueprint, blueprint
+from wheelbuilder.build.cache import cache_home, locked
+from wheelbuilder.build.containers import Mount
+from wheelbuilder.build.engine import Engine
+from wheelbuilder.build.owners import our_mark
+from wheelbuilder.build.toolchain_layout import INSIDE, interpreter_of, lay_out
+from wheelbuilder.build.toolchain_names import make_names, read_make_host
+from wheelbuilder.build.unpacking import Contents, discard, extract
+from wheelbuilder.inputs.images import Architecture, Catalogue, Role, Root
+from wheelbuilder.inputs.targets import Target
+
+NAMES = "names"  # the folder of each toolchain for what its roots call its programs
+SHELL = "usr/bin/dash"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Toolchain:
+    """A toolchain for one foreign root. folder: what is seen at INSIDE there.
+
+    names: the links that come first in PATH, one for each program that root and toolchain both have.
+    python: the path inside of a native interpreter of the root's version. make_host: see make(1), MAKE_HOST.
+    """
+
+    folder: Path
+    names: Path
+    host: Architecture
+    arch: Architecture
+    digest: str
+    python: str
+    make_host: str
+
+    @property
+    def mounts(self) -> tuple[Mount, ...]:
+        """What a container of the root is given: native programs find their libraries in the usual places."""
+        libraries = f"usr/lib/{self.host.multiarch}"
+        loader = interpreter_of(self.folder / SHELL)
+        return (
+            Mount(source=self.folder, target=INSIDE),
+            Mount(source=self.names, target=self.path),
+            Mount(source=self.folder / libraries, target=f"/{libraries}"),
+            Mount(source=self.folder / libraries / Path(loader).name, target=loader),
+            Mount(source=self.folder / SHELL, target=f"/{SHELL}"),
+        )
+
+    @property
+    def path(self) -> str:
+        """The folder inside that comes first in PATH, after that of the build's own environment."""
+        return f"{INSIDE}/bin"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that make native programs answer as the root's own do."""
+        triplet = self.arch.multiarch
+        places = (f"lib/{triplet}", "lib", "share")
+        return {
+            "PKG_CONFIG_LIBDIR": ":".join(
+                f"{prefix}/{place}/pkgconfig" for prefix in ("/usr/local", "/usr") for place in places
+            ),
+            "PKG_CONFIG_SYSTEM_LIBRARY_PATH": f"/lib:/lib/{triplet}:/usr/lib:/usr/lib/{triplet}",
+            "PKG_CONFIG_SYSTEM_INCLUDE_PATH": "/usr/include",
+        } | ({"MAKE_HOST": self.make_host} if self.make_host else {})
+
+
+def ensure(
+    engine: Engine,
+    catalogue: Catalogue,
+    wanted: Target | Root,
+    *,
+    log: Path,
+    report: Callable[[str], None] = lambda _: None,
+) -> Toolchain | None:
+    """Return the toolchain for the build root of a target, or for this very root, making what is missing.
+
+    None where there is none: the root is not foreign to this machine, the image table names no packages
+    for its family, or this machine cannot unpack them. Raises what making a root does.
+    """
+    root = wanted if isinstance(wanted, Root) else catalogue.root(wanted, Role.BUILD)
+    plan = blueprint(catalogue, root)
+    if plan is None or not (plan.folder.exists() or _can_unpack()):
+        return None
+    if not plan.folder.exists():
+        with locked(f"toolchain-{plan.digest}"):
+            if not plan.folder.exists():  # another process may have made it while we waited
+                _make(plan, log, report)
+    names = plan.folder / NAMES / root.digest
+    if not names.exists():
+        with engine.mounted(roots.ensure(engine, root, log=log, report=report)) as tree:
+            make_names(tree, plan.folder, plan.host, names)
+    python = next(iter(catalogue.families[root.family].pythons.values()))
+    return Toolchain(
+        folder=plan.folder,
+        names=names / "bin",
+        host=plan.host,
+        arch=root.arch,
+        digest=plan.digest,
+        python=f"{INSIDE}{python.path}",
+        make_host=read_make_host(names),
+    )
+
+
+def _can_unpack() -> bool:
+    return os.geteuid() == 0 and shutil.which("mmdebstrap") is not None
+
+
+def _make(plan: Blueprint, log: Path, report: Callable[[str], None]) -> None:
+    started = time.monotonic()
+    report(f"making the toolchain {plan.name}")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    making = cache_home() / "making"
+    for other in making.glob(f"toolchain-{plan.digest}-*"):
+        discard(other)  # we hold the lock: what lies there is of a process that died
+    folder = making / f"toolchain-{plan.digest}-{our_mark()}"
+    folder.mkdir(parents=True)
+    try:
+        contents = Contents(
+            name=f"The toolchain {plan.name}",
+            suite=plan.suite,
+            architecture=plan.host.debian,
+            packages=plan.packages,
+        )
+        extract(contents, folder / "tree", log=log)
+        lay_out(folder / "tree", plan.host)
+        (folder / "tree" / NAMES).mkdir()
+        plan.folder.parent.mkdir(exist_ok=True)
+        (folder / "tree").rename(plan.folder)
+    finally:
+        discard(folder)
+    report(f"made the toolchain {plan.name} in {time.monotonic() - started:.0f} s")
+
+
+def unused(catalogue: Catalogue) -> Iterator[Path]:
+    """Yield the folders of toolchains that no row of the image table asks for."""
+    kept = {plan.folder for root in catalogue.roots() if (plan := blueprint(catalogue, root))}
+    folder = cache_home() / "toolchains"
+    yield from sorted(path for path in folder.glob("*") if path not in kept)

@@ -128,8 +128,11 @@ def test_what_a_killed_run_has_done_is_not_done_again(index: FileIndex, tmp_path
     assert work.audit().code == 0
     work.write([done, broken])
     ended = work.run()
-    assert ended.code == 0 and ": build\n" not in ended.stderr, ended.stderr
-    assert [row["project"] for row in ended.document["news"]["still_failing"]] == ["broken-then-killed"]
+    assert ended.code == 1 and ": build\n" not in ended.stderr, ended.stderr  # nobody was told before
+    assert [row["project"] for row in ended.document["news"]["new_failures"]] == ["broken-then-killed"]
+    again = work.run()
+    assert again.code == 0
+    assert [row["project"] for row in again.document["news"]["still_failing"]] == ["broken-then-killed"]
     assert work.wheels() == ["done_then_killed-1.0-py3-none-any.whl"]
     assert work.audit().code == 0
 

@@ -48,6 +48,13 @@ def test_reading_is_one_request_and_nothing_to_learn_is_none(tmp_path: Path) -> 
     assert counting.calls[1:] == [("put", KEY)]
 
 
+def test_whether_people_were_told_is_kept(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path)
+    Memory(store, "stable").learn(Lessons(failed=(past("a", told=False), past("b", told=False))), TODAY)
+    Memory(store, "stable").learn(Lessons(told=frozenset({past("a").attempt})), TODAY)
+    assert {it.project: it.told for it in known(store).failures.values()} == {"a": True, "b": False}
+
+
 def test_another_job_learned_meanwhile(tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path)
     early, late = Memory(store, "stable"), Memory(store, "stable")

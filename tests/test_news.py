@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from samples import ARM, X86, build, file, past
 from test_lessons import built, failed
 
 from wheelbuilder.build.outcomes import Covered, FailureClass, Outcome
-from wheelbuilder.plan.decisions import Decision, InMirror, Postponed, Upstream
+from wheelbuilder.plan.decisions import Decision, InMirror, Postponed, Unavailable, Upstream
 from wheelbuilder.plan.experience import Experience, Lessons
 from wheelbuilder.plan.plans import Plan
-from wheelbuilder.report.news import FailOn, Item, News, news
+from wheelbuilder.report.news import FailOn, Item, News, news, untold
 
 A, B, C, D, E, F = (build(name) for name in "abcdef")
 BLOCKED = FailureClass.BLOCKED
@@ -40,6 +42,31 @@ def test_what_was_not_tried_fails_still() -> None:
         f"a 1.0 {X86}: compiler: the compiler failed, since 2026-11-20; not tried before 2026-12-20"
     ]
     assert not found.still_failing[0].tried and found.new == ()
+
+
+def test_what_nobody_was_told_of_is_new_once() -> None:
+    """A run that was killed has learned it."""
+    learned = past("a", told=False)
+    known = Experience().with_lessons(Lessons(failed=(learned,)))
+    waiting = Postponed(pin=A.pin, target=X86, failure=learned)
+    for found in (told(failed(A), known=known), told(decisions=(waiting,), known=known)):
+        assert [item.project for item in found.new] == ["a"] and found.still_failing == ()
+        assert found.fails(FailOn.NEW)
+    plan = Plan(targets=(X86,), decisions=(waiting,), gaps={}, upstream={})
+    attempts = untold(plan, (), known)
+    assert attempts == untold(replace(plan, decisions=()), [failed(A)], known) == {A.attempt}
+    after = known.with_lessons(Lessons(told=attempts))
+    assert untold(plan, (), after) == untold(plan, (), KNOWN) == set()
+    assert [item.project for item in told(failed(A), known=after).still_failing] == ["a"]
+
+
+def test_what_a_recipe_states_is_said_too() -> None:
+    stated = Unavailable(pin=A.pin, target=X86, reason="known failure until 2999-01-01: no", known=True)
+    found = told(
+        decisions=(stated, Unavailable(pin=B.pin, target=X86, reason="upstream has no such project"))
+    )
+    assert lines(found.known) == [f"a 1.0 {X86}: known failure until 2999-01-01: no"]
+    assert {choice for choice in FailOn if found.fails(choice)} == {FailOn.ANY}
 
 
 def test_what_is_fixed_and_how() -> None:
@@ -88,6 +115,12 @@ def test_which_failures_end_a_run_as_one(found: News, on: set[FailOn]) -> None:
 
 def test_as_json_values() -> None:
     document = told(failed(A), built(B)).document()
-    assert list(document) == ["new_failures", "still_failing", "fixed", "blocked"]
+    assert list(document) == [
+        "new_failures",
+        "still_failing",
+        "fixed",
+        "blocked",
+        "known_failures",
+    ]
     assert document["still_failing"][0]["failure"] == "missing-header"
     assert document["fixed"][0]["since"] == "2026-11-20"

@@ -23,14 +23,19 @@ from wheelbuilder.mirror.read import gap_files, read_head, states_cache
 from wheelbuilder.pipeline.ledger import Ledger, upstream_changes
 from wheelbuilder.pipeline.request import Request, Watch
 from wheelbuilder.plan.coverage import Coverage, coverage, quarantined
+from wheelbuilder.plan.experience import Lessons
+from wheelbuilder.plan.past import Attempt
 from wheelbuilder.report.keep import keep_run
-from wheelbuilder.report.news import News, news
+from wheelbuilder.report.news import News, news, untold
 from wheelbuilder.report.records import run_document
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
-    """What came of a run. document: its record; key: where that lies, None if nothing was to be done."""
+    """What came of a run. document: its record; key: where that lies, None if nothing was to be done.
+
+    untold: the failures that no run before has told of.
+    """
 
     outcomes: tuple[Outcome, ...]
     unfinished: tuple[Unfinished, ...]
@@ -40,6 +45,7 @@ class Run:
     coverage: tuple[Coverage, ...]
     document: dict[str, Any]
     key: str | None
+    untold: frozenset[Attempt] = frozenset()
 
     @property
     def failures(self) -> tuple[Failed, ...]:
@@ -62,7 +68,10 @@ def run(request: Request, watch: Watch) -> Run:
             with suppress(WheelbuilderError):  # the store may be what does not answer
                 _conclude(request, ledger, started, time.monotonic() - clock)
             raise _explained(trouble, len(ledger.of_the_plan), len(request.plan.builds)) from None
-        return _conclude(request, ledger, started, time.monotonic() - clock)
+        done = _conclude(request, ledger, started, time.monotonic() - clock)
+        with suppress(WheelbuilderError):  # else they are told once more
+            request.memory.learn(Lessons(told=done.untold), started.date())
+        return done
 
 
 def _carry_out(request: Request, ledger: Ledger) -> None:
@@ -117,7 +126,8 @@ def _conclude(request: Request, ledger: Ledger, started: datetime, seconds: floa
     )
     if ledger.changed:
         _remember(request, ledger.run)
-    worth_keeping = ledger.records or ledger.changed or ledger.unfinished
+    new = untold(request.plan, ended, request.memory.experience)
+    worth_keeping = ledger.records or ledger.changed or ledger.unfinished or new
     key = keep_run(request.store, ledger.run, document) if worth_keeping else None
     return Run(
         outcomes=tuple(record.outcome for record in ledger.records),
@@ -128,6 +138,7 @@ def _conclude(request: Request, ledger: Ledger, started: datetime, seconds: floa
         coverage=proof,
         document=document,
         key=key,
+        untold=new,
     )
 
 

@@ -72,7 +72,7 @@ def coverage(
 ) -> tuple[Coverage, ...]:
     """Return the coverage of each branch on each target, with what is published now beside what upstream has.
 
-    failures: why builds failed, by project, version and target; else the reason for the build stands.
+    failures: why builds failed, by project, version and target; else the decision says it.
     """
     judged: dict[Target, list[tuple[Decision, Gap | None]]] = {target: [] for target in plan.targets}
     for decision in plan.decisions:
@@ -129,7 +129,13 @@ def _gap(decision: Decision, published: MirrorFiles, plan: Plan, failures: Reaso
         return None
     known = failures.get((pin.name, pin.version, target))
     passed_over = any(accepts(target, file) for file in files_of(pin, offer.files))
-    return Gap(pin=pin, reason=known or decision.reason, passed_over=passed_over)
+    return Gap(pin=pin, reason=known or _reason(decision), passed_over=passed_over)
+
+
+def _reason(decision: Build | Postponed | Unavailable) -> str:
+    """Say why there is no wheel: for a build that failed before, also how, and why it is tried again."""
+    again = decision.again if isinstance(decision, Build) else ""
+    return f"{decision.reason}; {again}" if again else decision.reason
 
 
 def _listed(gaps: tuple[Gap, ...]) -> str:

@@ -67,7 +67,7 @@ def decide(pin: Pin, target: Target, offer: Offer, *, recipe: Recipe, key_of: Ke
     failure = recipe.known_failure
     if failure and today <= failure.expires:
         reason = f"known failure until {failure.expires.isoformat()}: {failure.reason}"
-        return Unavailable(pin=pin, target=target, reason=reason, would_compile=True)
+        return Unavailable(pin=pin, target=target, reason=reason, would_compile=True, known=True)
     again = f"the known failure ({failure.reason}) expired on {failure.expires}" if failure else ""
     passed = [file for file in files_of(pin, offer.files) if accepts(target, file)]
     # a wheel of ours must not bear the name of one that exists

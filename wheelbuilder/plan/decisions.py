@@ -68,12 +68,16 @@ class Postponed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unavailable:
-    """Nothing can be done for this pin on this target, for a stated reason."""
+    """Nothing can be done for this pin on this target, for a stated reason.
+
+    known: it is a failure that a recipe states, until a day.
+    """
 
     pin: Pin
     target: Target
     reason: str
     would_compile: bool = False  # whether a consumer could still compile it: there is an sdist
+    known: bool = False
 
 
 Decision = InMirror | Upstream | Build | Postponed | Unavailable

@@ -32,14 +32,18 @@ Costs = Mapping[str, Mapping[str, Cost]]  # by project, then by target
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lessons:
-    """What some builds have taught: what failed, what does not fail any more, and what builds cost."""
+    """What some builds have taught: what failed, what does not fail any more, and what builds cost.
+
+    told: the failures that people have been told of.
+    """
 
     failed: tuple[PastFailure, ...] = ()
     mended: frozenset[Attempt] = frozenset()
     costs: Costs = field(default_factory=dict)
+    told: frozenset[Attempt] = frozenset()
 
     def __bool__(self) -> bool:
-        return bool(self.failed or self.mended or self.costs)
+        return bool(self.failed or self.mended or self.costs or self.told)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,7 +80,10 @@ class Experience:
         """Return the experience with what was learned since: one failure for each attempt, the newest."""
         gone = lessons.mended | {failed.attempt for failed in lessons.failed}
         kept = {key: failed for key, failed in self.failures.items() if failed.attempt not in gone}
-        failures = kept | {failed.key: failed for failed in lessons.failed}
+        known = kept | {failed.key: failed for failed in lessons.failed}
+        failures = {
+            key: replace(it, told=True) if it.attempt in lessons.told else it for key, it in known.items()
+        }
         return replace(self, failures=failures, costs=_united(self.costs, lessons.costs))
 
     def forgetting(self, before: date) -> Experience:

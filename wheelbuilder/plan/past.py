@@ -17,7 +17,8 @@ class PastFailure:
 
     failure: the class in a word. first, last: when it failed for the first time and the last. expires:
     the day from which on the same inputs are tried again. blocked_by: the builds in its way (name==version),
-    the one that failed last. inputs: see `BuildInputs.described`.
+    the one that failed last. inputs: see `BuildInputs.described`. told: whether a run that ended has said
+    it: one that is killed has learned of failures, and nobody has heard of them.
     """
 
     project: NormalizedName
@@ -33,6 +34,7 @@ class PastFailure:
     expires: date
     blocked_by: tuple[str, ...] = ()
     inputs: Mapping[str, str] = field(default_factory=dict)
+    told: bool = True
 
     @property
     def attempt(self) -> Attempt:

@@ -143,6 +143,7 @@ def _failure(
         expires=expires,
         blocked_by=outcome.blocked_by,
         inputs=inputs.described,
+        told=earlier.told if earlier else False,
     )
 
 

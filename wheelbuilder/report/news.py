@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from wheelbuilder.build.outcomes import Built, Covered, Failed, FailureClass, Outcome
-from wheelbuilder.plan.decisions import Decision, InMirror, Postponed, Upstream
+from wheelbuilder.plan.decisions import Decision, InMirror, Postponed, Unavailable, Upstream
 from wheelbuilder.plan.experience import Experience
 from wheelbuilder.plan.past import Attempt, PastFailure
 from wheelbuilder.plan.plans import Plan
@@ -18,7 +18,7 @@ class FailOn(StrEnum):
     """Which failures a run ends with exit code 1 for."""
 
     NEW = "new"  # what did not fail before: what somebody has to look at
-    ANY = "any"  # also what failed before and was mended by nobody, tried or not
+    ANY = "any"  # also what failed before and was mended by nobody, tried or not, and what recipes state
     NONE = "none"
 
 
@@ -26,8 +26,8 @@ class FailOn(StrEnum):
 class Item:
     """A pin on a target that fails, or no longer does. words: how it stands, for people.
 
-    failure: its class. since: the day of its first failure, "" for one of this run. tried: whether this
-    run has tried it.
+    failure: its class, or known-failure. since: the day of its first failure, "" for one that nobody was
+    told of before. tried: whether this run has tried it.
     """
 
     project: str
@@ -44,12 +44,16 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class News:
-    """The failures of a list as a run leaves them. blocked: what failed only because something else did."""
+    """The failures of a list as a run leaves them.
+
+    blocked: what failed only because something else did. known: what recipes state, so that it is not tried.
+    """
 
     new: tuple[Item, ...] = ()
     still_failing: tuple[Item, ...] = ()
     fixed: tuple[Item, ...] = ()
     blocked: tuple[Item, ...] = ()
+    known: tuple[Item, ...] = ()
 
     def fails(self, on: FailOn) -> bool:
         """Say whether the run is to end as a failure."""
@@ -57,7 +61,7 @@ class News:
             case FailOn.NEW:
                 return bool(self.new) or any(not item.since for item in self.blocked)
             case FailOn.ANY:
-                return bool(self.new or self.still_failing or self.blocked)
+                return bool(self.new or self.still_failing or self.blocked or self.known)
             case FailOn.NONE:
                 return False
 
@@ -68,6 +72,7 @@ class News:
             ("still failing", self.still_failing),
             ("fixed", self.fixed),
             ("blocked", self.blocked),
+            ("known failures", self.known),
         )
 
     def document(self) -> dict[str, Any]:
@@ -76,23 +81,38 @@ class News:
 
 
 def news(plan: Plan, outcomes: Sequence[Outcome], known: Experience) -> News:
-    """Compare what came of a plan with what was known before it."""
-    earlier = known.earlier()
+    """Compare what came of a plan with what people were told before it."""
+    earlier = {attempt: it for attempt, it in known.earlier().items() if it.told}
     failed = [(it, earlier.get(it.build.attempt)) for it in outcomes if isinstance(it, Failed)]
     own = [pair for pair in failed if pair[0].failure is not FailureClass.BLOCKED]
     waiting = [decision for decision in plan.decisions if isinstance(decision, Postponed)]
     return News(
-        new=tuple(_failed(it, None) for it, before in own if before is None),
+        new=(
+            *(_failed(it, None) for it, before in own if before is None),
+            *(_postponed(it) for it in waiting if _is_own(it) and not it.failure.told),
+        ),
         still_failing=(
             *(_failed(it, before) for it, before in own if before),
-            *(_postponed(it) for it in waiting if it.failure.failure != FailureClass.BLOCKED),
+            *(_postponed(it) for it in waiting if _is_own(it) and it.failure.told),
         ),
         fixed=tuple(_fixed(plan.decisions, outcomes, earlier)),
         blocked=(
             *(_failed(it, before) for it, before in failed if it.failure is FailureClass.BLOCKED),
-            *(_postponed(it) for it in waiting if it.failure.failure == FailureClass.BLOCKED),
+            *(_postponed(it) for it in waiting if not _is_own(it)),
         ),
+        known=tuple(_known(it) for it in plan.unavailable if it.known),
     )
+
+
+def untold(plan: Plan, outcomes: Sequence[Outcome], known: Experience) -> frozenset[Attempt]:
+    """Return the failures of a plan of which nobody has been told yet. known: what is by now."""
+    met = {it.build.attempt for it in outcomes if isinstance(it, Failed)}
+    met |= {it.failure.attempt for it in plan.postponed}
+    return frozenset(at for at, it in known.earlier().items() if at in met and not it.told)
+
+
+def _is_own(decision: Postponed) -> bool:
+    return decision.failure.failure != FailureClass.BLOCKED
 
 
 def _failed(outcome: Failed, before: PastFailure | None) -> Item:
@@ -116,7 +136,18 @@ def _postponed(decision: Postponed) -> Item:
         target=failure.target,
         failure=failure.failure,
         words=f"{failure.failure}: {failure.summary}{_since(failure)}; not tried before {failure.expires}",
-        since=failure.first.isoformat(),
+        since=failure.first.isoformat() if failure.told else "",
+        tried=False,
+    )
+
+
+def _known(decision: Unavailable) -> Item:
+    return Item(
+        project=decision.pin.name,
+        version=str(decision.pin.version),
+        target=str(decision.target),
+        failure="known-failure",
+        words=decision.reason,
         tried=False,
     )
 

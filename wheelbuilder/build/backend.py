@@ -1,16 +1,15 @@
-"""Calls a project's build backend (PEP 517) inside a container, through `build`'s own front end."""
+"""Calls a project's build backend (PEP 517) inside containers, through `build`'s own front end."""
 
 from __future__ import annotations
 
-import itertools
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from build import BuildBackendException, BuildException, ProjectBuilder
 
-from wheelbuilder.build import failures, logs, untrusted
+from wheelbuilder.build import answers, failures, hooks, logs
 from wheelbuilder.build.bounds import Bounds
 from wheelbuilder.build.containers import ContainerExit, Mount
 from wheelbuilder.build.engine import Engine
@@ -21,19 +20,8 @@ from wheelbuilder.errors import WheelbuilderError
 # Fixed, so that equal inputs give equal bytes and a compiler cache can hit.
 SOURCE = "/build/src"
 OUT = "/build/out"
-CALL = "/build/call"
-HOOKS = "/build/hooks"
 ENVIRONMENT = "/build/env"
-# Runs the hook with a fixed umask, then notes what the kernel counted of this container's own network.
-WRAPPER = (
-    'umask 022; "$@"; code=$?; '
-    "cat /proc/net/snmp /proc/net/snmp6 >/build/call/network 2>/dev/null; exit $code"
-)
-# Counters that move when something asks for an address beyond loopback, or for a name server.
-ATTEMPTS = (("Ip", "OutNoRoutes"), ("Udp", "NoPorts"), ("Ip6OutNoRoutes", ""), ("Udp6NoPorts", ""))
-MOST_READ = 16 << 20  # bytes of a file that foreign code wrote and the host reads at once
-RETURNS: dict[str, type] = {"build_wheel": str, "get_requires_for_build_wheel": list}  # PEP 517
-NO_ANSWER = ("no_backend", "hook_missing", "unsupported")  # what pyproject_hooks says instead of an answer
+PYTHON = f"{ENVIRONMENT}/bin/python"
 UNREADABLE = (RecursionError, UnicodeDecodeError)  # what tomllib raises beside its own error
 # A container that was ended: whether it tried the network meanwhile does not matter.
 ENDED = (FailureClass.TIME_OUT, FailureClass.HANG, FailureClass.OUT_OF_MEMORY, FailureClass.KILLED)
@@ -46,6 +34,7 @@ class Workshop:
 
     source and out: folders of this build that the container may write. spent: hears how each container
     ended. toolchain: native programs for a foreign root; None where there are none, or none are wanted.
+    going: the front end whose build of the wheel has begun.
     """
 
     engine: Engine
@@ -61,6 +50,7 @@ class Workshop:
     allow_network_attempt: bool
     spent: Callable[[ContainerExit], None]
     toolchain: Toolchain | None = None
+    going: FrontEnd | None = None
 
     def logging_to(self, log: Path) -> Workshop:
         """Return it with another log."""
@@ -75,10 +65,34 @@ class Workshop:
         path = self.environ["PATH"].replace(own, f"{own}:{self.toolchain.path}", 1)
         return self.toolchain.environment | dict(self.environ) | {"PATH": path}
 
+    def run(
+        self, argv: tuple[str, ...], mounts: tuple[Mount, ...], environ: Mapping[str, str]
+    ) -> ContainerExit:
+        """Run a command where the hooks run. mounts, environ: beside those of every hook."""
+        return self.engine.run(
+            self.image,
+            argv,
+            mounts=(
+                *mounts,
+                *(self.toolchain.mounts if self.toolchain else ()),
+                Mount(source=self.environment, target=ENVIRONMENT),
+                Mount(source=self.source, target=SOURCE, writable=True),
+                Mount(source=self.out, target=OUT, writable=True),
+            ),
+            env={**self.variables, **environ},
+            workdir=SOURCE,
+            memory=self.bounds.memory,
+            pids=self.pids,
+            cpus=self.cpus,
+            timeout=self.bounds.timeout,
+            silence=self.bounds.silence,
+            log=self.log,
+        )
+
 
 def static_requirements(source: Path) -> tuple[str, ...]:
     """Return what `[build-system]` requires (PEP 518), the setuptools default without one."""
-    _refuse_special(source / "pyproject.toml")
+    answers.refuse_special(source / "pyproject.toml")
     try:
         return tuple(sorted(ProjectBuilder(source).build_system_requires))
     except (BuildException, *UNREADABLE) as error:
@@ -86,45 +100,42 @@ def static_requirements(source: Path) -> tuple[str, ...]:
         raise StepFailedError(FailureClass.BACKEND, f"it is not a project to build: {reason}") from None
 
 
-def dynamic_requirements(workshop: Workshop, settings: ConfigSettings) -> tuple[str, ...]:
-    """Return what the backend's get_requires_for_build_wheel hook asks for."""
-    asked = _called(
-        workshop,
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """What a backend asks for. going: where it builds the wheel already, since all of that is there."""
+
+    requirements: tuple[str, ...]
+    going: FrontEnd | None
+
+
+def ask(workshop: Workshop, settings: ConfigSettings) -> Asked:
+    """Return what the backend's get_requires_for_build_wheel hook asks for.
+
+    If the environment has all of it, build_wheel has begun in the same process: build it in a workshop
+    that knows what is going on.
+    """
+    front = FrontEnd(workshop)
+    requirements = front.called(
         "asking for build requirements",
         lambda builder: tuple(builder.get_requires_for_build("wheel", settings)),
+        before=lambda builder: builder.build("wheel", workshop.out, settings),
     )
-    if not all(isinstance(requirement, str) for requirement in asked):
+    if not all(isinstance(requirement, str) for requirement in requirements):
         raise StepFailedError(FailureClass.BACKEND, "the backend asks for requirements that are no strings")
-    return tuple(sorted(asked))
+    return Asked(requirements=tuple(sorted(requirements)), going=front if front.sitting else None)
 
 
 def build_wheel(workshop: Workshop, settings: ConfigSettings) -> None:
     """Run the backend's build_wheel hook; the wheel is left in the workshop's `out` folder."""
-    _called(workshop, "building the wheel", lambda builder: (builder.build("wheel", workshop.out, settings),))
+    front = workshop.going or FrontEnd(workshop)
+    front.log_to(workshop.log)
+    front.called("building the wheel", lambda builder: (builder.build("wheel", workshop.out, settings),))
 
 
-def _called(
-    workshop: Workshop, doing: str, call: Callable[[ProjectBuilder], tuple[str, ...]]
-) -> tuple[str, ...]:
-    _refuse_special(workshop.source / "pyproject.toml")
-    runner = _Runner(workshop)
-    failure: StepFailedError | None = None
-    try:
-        # An earlier hook may have rewritten pyproject.toml, which is read here.
-        answer = call(ProjectBuilder(workshop.source, f"{ENVIRONMENT}/bin/python", runner))
-    except BuildBackendException as error:
-        # `build` wraps whatever the runner raised
-        if isinstance(error.exception, (StepFailedError, WheelbuilderError)):
-            raise error.exception from None
-        failure = _failure(workshop, doing, error.exception)
-    except (BuildException, *UNREADABLE) as error:
-        failure = _failure(workshop, doing, error)
-    ended = failure is not None and failure.failure in ENDED
-    if runner.attempted_network and not workshop.allow_network_attempt and not ended:
-        failure = _network_failure(doing, workshop.log)
-    if failure:
-        raise failure
-    return answer
+class _NotedError(Exception):
+    def __init__(self, call: hooks.Call) -> None:
+        super().__init__(call)
+        self.call = call
 
 
 class _HookFailedError(Exception):
@@ -133,14 +144,71 @@ class _HookFailedError(Exception):
         self.exit = done
 
 
-class _Runner:
-    """The command runner that `build` calls: it moves the call into a container with fixed paths."""
+class FrontEnd:
+    """`build`'s front end of one project, whose calls are moved into containers with fixed paths.
+
+    sitting: the container that has gone on from one hook to the next.
+    """
 
     def __init__(self, workshop: Workshop) -> None:
-        self.workshop = workshop
-        self.attempted_network = False
+        self.sitting: hooks.Sitting | None = None
+        self._workshop = workshop
+        self._next: hooks.Call | None = None
+        self._noting = self._attempted_network = False
 
-    def __call__(
+    def log_to(self, log: Path) -> None:
+        """Let what is printed from now on be in another log."""
+        if self.sitting:
+            self.sitting.end()
+            hooks.divide(self._workshop.log, log)
+        self._workshop = self._workshop.logging_to(log)
+
+    def called(
+        self,
+        doing: str,
+        call: Callable[[ProjectBuilder], tuple[str, ...]],
+        *,
+        before: Callable[[ProjectBuilder], object] | None = None,
+    ) -> tuple[str, ...]:
+        """Return what a hook answers; StepFailedError if it does not. before: the call that may follow it."""
+        workshop, failure = self._workshop, None
+        try:
+            self._next = self._noted(before) if before else None
+            answer = call(self._builder)
+        except BuildBackendException as error:
+            # `build` wraps whatever the runner raised
+            if isinstance(error.exception, (StepFailedError, WheelbuilderError)):
+                raise error.exception from None
+            failure = _failure(workshop, doing, error.exception)
+        except (BuildException, *UNREADABLE) as error:
+            failure = _failure(workshop, doing, error)
+        ended = failure is not None and failure.failure in ENDED
+        if self._attempted_network and not workshop.allow_network_attempt and not ended:
+            failure = _network_failure(doing, workshop.log)
+        if failure:
+            raise failure
+        return answer
+
+    @cached_property
+    def _builder(self) -> ProjectBuilder:
+        # An earlier hook may have rewritten pyproject.toml, which is read here.
+        answers.refuse_special(self._workshop.source / "pyproject.toml")
+        return ProjectBuilder(self._workshop.source, PYTHON, self._run)
+
+    def _noted(self, call: Callable[[ProjectBuilder], object]) -> hooks.Call:
+        """Return how the front end would call a hook."""
+        self._noting = True
+        try:
+            call(self._builder)
+        except BuildBackendException as error:
+            if not isinstance(error.exception, _NotedError):
+                raise
+            return error.exception.call
+        finally:
+            self._noting = False
+        raise AssertionError("the front end called no hook")
+
+    def _run(
         self,
         cmd: Sequence[str],
         cwd: str | None = None,  # noqa: ARG002  (always the source folder, which is fixed inside)
@@ -148,82 +216,40 @@ class _Runner:
     ) -> None:
         """Run `python script hook folder` inside; the folder is the one of pyproject_hooks' JSON files."""
         _, script, hook, folder = cmd
-        shop = self.workshop
-        call = Path(folder)
-        self._move_paths(call / "input.json")
-        done = shop.engine.run(
-            shop.image,
-            ("/bin/sh", "-c", WRAPPER, "sh", f"{ENVIRONMENT}/bin/python", f"{HOOKS}/hook.py", hook, CALL),
-            mounts=(
-                Mount(source=Path(script), target=f"{HOOKS}/hook.py"),
-                Mount(source=call, target=CALL, writable=True),
-                Mount(source=shop.environment, target=ENVIRONMENT),
-                Mount(source=shop.source, target=SOURCE, writable=True),
-                Mount(source=shop.out, target=OUT, writable=True),
-                *(shop.toolchain.mounts if shop.toolchain else ()),
-            ),
-            env={
-                **shop.variables,
-                **{name: self._inside(value) for name, value in (extra_environ or {}).items()},
-            },
-            workdir=SOURCE,
-            memory=shop.bounds.memory,
-            pids=shop.pids,
-            cpus=shop.cpus,
-            timeout=shop.bounds.timeout,
-            silence=shop.bounds.silence,
-            log=shop.log,
+        call = hooks.Call(
+            hook=hook,
+            program=Path(script).read_bytes(),
+            text=self._inside(Path(folder, "input.json").read_text()),
+            environ={name: self._inside(value) for name, value in (extra_environ or {}).items()},
         )
-        shop.spent(done)
-        self.attempted_network |= _attempted(call / "network")
+        if self._noting:
+            raise _NotedError(call)
+        Path(folder, "output.json").write_text(self._answer(call))
+
+    def _answer(self, call: hooks.Call) -> str:
+        calls = (call, self._next) if self._next else (call,)
+        sitting, self.sitting = self.sitting or hooks.Sitting(self._workshop.run, PYTHON, *calls), None
+        try:
+            if self._next and sitting.goes_on():
+                answer = answers.answer(sitting.output(call.hook), call.hook)
+                self.sitting = sitting
+                return answer
+            self._judge(sitting)
+            return answers.answer(sitting.output(call.hook), call.hook)
+        finally:
+            if self.sitting is None:
+                sitting.clear()
+
+    def _judge(self, sitting: hooks.Sitting) -> None:
+        done = sitting.end()
+        self._workshop.spent(done)
+        self._attempted_network |= answers.attempted_network(sitting.counters)
         if not done.ok or done.out_of_memory:
             raise _HookFailedError(done)
-        _tidy(call / "output.json", hook)
 
     def _inside(self, text: str) -> str:
-        return text.replace(str(self.workshop.source), SOURCE).replace(str(self.workshop.out), OUT)
-
-    def _move_paths(self, request: Path) -> None:
-        request.write_text(self._inside(request.read_text()))
-        for path in (request.parent, request):
-            path.chmod(0o777 if path.is_dir() else 0o644)  # the build's user is not ours
-
-
-def _tidy(answer: Path, hook: str) -> None:
-    """Check a hook's answer, and drop its warnings: the log has them, and the front end would print them."""
-    _refuse_special(answer)
-    if answer.exists():
-        told = json.loads(answer.read_text())
-        told.pop("warnings", None)
-        answered = not any(told.get(flag) for flag in NO_ANSWER)
-        if answered and hook in RETURNS and not isinstance(told.get("return_val"), RETURNS[hook]):
-            raise StepFailedError(
-                FailureClass.BACKEND, f"the backend's {hook} returned {told['return_val']!r:.100}"
-            )
-        answer.write_text(json.dumps(told))
-
-
-def _refuse_special(path: Path) -> None:
-    """Refuse what foreign code may have put where we read: a link to a file of the host, a pipe, a flood."""
-    if path.is_symlink() or (path.exists() and not path.is_file()):
-        raise StepFailedError(
-            FailureClass.BACKEND, f"the backend left something other than a file at {path.name}"
-        )
-    if path.exists() and path.stat().st_size > MOST_READ:
-        raise StepFailedError(FailureClass.BACKEND, f"the backend left a {path.name} of more than 16 MiB")
-
-
-def _attempted(counters: Path) -> bool:
-    text = (untrusted.read(counters, MOST_READ) or b"").decode(errors="replace")
-    rows = [line.split() for line in text.splitlines() if line.strip()]
-    values: dict[tuple[str, str], str] = {}
-    for header, row in itertools.pairwise(rows):
-        if header[0] == row[0]:
-            values |= {
-                (header[0].rstrip(":"), name): value for name, value in zip(header[1:], row[1:], strict=False)
-            }
-    values |= {(row[0], ""): row[1] for row in rows if len(row) == 2}
-    return any(values.get(counter, "0") != "0" for counter in ATTEMPTS)
+        shop = self._workshop
+        return text.replace(str(shop.source), SOURCE).replace(str(shop.out), OUT)
 
 
 def _failure(workshop: Workshop, doing: str, error: Exception) -> StepFailedError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -108,11 +108,14 @@ class Stages:
             allow_network_attempt=recipe.allow_network_attempt,
             spent=self.spent,
         )
-        dynamic = applicable(backend.dynamic_requirements(shop, recipe.config_settings), self.build.target)
+        asked = backend.ask(shop, recipe.config_settings)
+        if asked.going:
+            return replace(shop, going=asked.going), _pinned(files)
+        dynamic = applicable(asked.requirements, self.build.target)
         if not satisfied(dynamic, files):
             files = self._required((*static, *dynamic))
             shop = replace(shop, environment=self._environment(files))
-        return shop, tuple(sorted(_pinned(file) for file in files))
+        return shop, _pinned(files)
 
     @property
     def _bounds(self) -> Bounds:
@@ -230,6 +233,7 @@ def described(repaired: Repaired, facts: WheelFacts) -> BuiltWheel:
     )
 
 
-def _pinned(file: IndexFile) -> str:
-    parsed = parse_filename(file.filename)
-    return f"{parsed.project}=={parsed.version}" if parsed else file.filename
+def _pinned(files: Iterable[IndexFile]) -> tuple[str, ...]:
+    """Return `name==version` of each."""
+    parsed = ((parse_filename(file.filename), file.filename) for file in files)
+    return tuple(sorted(f"{it.project}=={it.version}" if it else name for it, name in parsed))

@@ -198,7 +198,7 @@ class TestNothingMatches:
     CASES = (
         ("foo==3.0", "no file of ours foo==3.0", "Its versions of foo: 1.0, 1.0+local, 2.0."),
         ("foo-1.0-2-py3-none-any.whl", "no file of ours foo-1.0-2", f"this version: {BUILT}, {ONE}."),
-        ("fooo==1.0", "no file of ours fooo==1.0", "Did you mean foo?"),
+        ("fooo==1.0", "no file of ours fooo==1.0", "Did you mean 'foo'?"),
         ("quite-different==1.0", "no file of ours", "nothing of this project"),
         ("baz==1.0", "no file of ours baz==1.0", "only upstream's files"),
         ("foo", "'foo' names no files", "Write name==version"),

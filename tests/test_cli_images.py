@@ -44,6 +44,12 @@ def test_a_missing_table_is_one_sentence(tmp_path: Path) -> None:
     assert isinstance(error, ConfigurationError) and "none.toml" in error.message
 
 
+def test_the_targets_that_a_list_can_name() -> None:
+    names = json.loads(call("targets", "--json").stdout)
+    assert names == call("targets").stdout.split() == sorted(names)
+    assert {"cp311-manylinux_2_36_aarch64", "cp313-manylinux_2_41_riscv64"} < set(names)
+
+
 @pytest.mark.engine
 def test_the_list_says_what_is_here() -> None:
     image()

@@ -4,8 +4,9 @@ import pytest
 import requests
 from simple_index import Answer, SimpleIndex
 
-from wheelbuilder.errors import UnreachableError
+from wheelbuilder.errors import ConfigurationError, UnreachableError
 from wheelbuilder.inputs.http import bound, fetch_text, is_address, session, shown
+from wheelbuilder.inputs.texts import MOST
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,22 @@ def test_text_is_utf_8_whatever_the_server_says() -> None:
     with SimpleIndex() as index:
         index.serve("pins", Answer(body="# é\n".encode(), content_type="text/plain; charset=latin-1"))
         assert fetch_text(f"{index.url}pins/") == "# é\n"
+
+
+def test_a_body_without_end_is_not_read_to_its_end() -> None:
+    with SimpleIndex() as index:
+        index.serve("pins", Answer(body=b"a===1\n" * (MOST // 6 + 1), content_type="text/plain"))
+        with pytest.raises(ConfigurationError, match=r"/pins/ gives more than 16 MiB\."):
+            fetch_text(f"{index.url}pins/")
+
+
+def test_who_is_not_there_is_told_without_numbers_of_the_system() -> None:
+    with SimpleIndex() as index:
+        gone = index.url
+    for url, words in ((gone, "Connection refused"), ("http://none.invalid/", "Failed to resolve")):
+        with pytest.raises(UnreachableError, match=words) as error:
+            fetch_text(url)
+        assert "Errno" not in error.value.message
 
 
 def test_the_environment_is_read_once_for_a_host(monkeypatch: pytest.MonkeyPatch) -> None:

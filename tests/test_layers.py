@@ -15,6 +15,8 @@ ROOMS = ("inputs", "plan", "build", "mirror", "report", "pipeline", "cli")
 PURE = (
     *(
         "inputs.bindep",
+        "inputs.names",
+        "inputs.near",
         "inputs.recipes",
         "inputs.pins",
         "inputs.targets",

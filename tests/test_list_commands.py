@@ -131,7 +131,7 @@ def test_diff_with_a_file_of_constraints(tmp_path: Path) -> None:
     [
         (("{list}", "one", "none"), "has no branch 'none'"),
         (("{list}@none", "{list}"), "has no branch 'none'"),
-        (("none.toml", "{list}"), "none.toml: there is no such file"),
+        (("none.toml", "{list}"), "none.toml cannot be read: there is no such file"),
     ],
 )
 def test_diff_of_what_is_not_there(tmp_path: Path, operands: tuple[str, ...], words: str) -> None:
@@ -288,7 +288,7 @@ def test_why_names_branches_markers_and_targets(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "near"),
-    [("ldap", "ldappool or python-ldap"), ("oslo.confg", "oslo.config"), ("kaldi", "")],
+    [("ldap", "'ldappool' or 'python-ldap'"), ("oslo.confg", "'oslo.config'"), ("kaldi", "")],
 )
 def test_why_of_a_name_that_is_not_there(tmp_path: Path, name: str, near: str) -> None:
     path = real(tmp_path, master="master")

@@ -82,12 +82,22 @@ def test_a_dry_run_says_so_and_writes_nothing(index: FileIndex, tmp_path: Path) 
     assert kept(tmp_path) == {}
 
 
+SORRY = (
+    "{url} has no pins: its one line is none: {url}:1: '<html>Sorry</html>' is not a requirement"
+    " (PEP 508): Expected package name at the start of dependency specifier."
+)
+
+
 @pytest.mark.parametrize(
     ("answer", "code", "words"),
     [
         (text("", status=404), 3, "{url} cannot be read: the server answers 404 Not Found."),
         (text("a===2\n", promised=5000), 3, "{url} cannot be read: the connection breaks off."),
-        (text("<html>Sorry</html>"), 2, "{url} has no pins."),
+        (
+            text("<html>Sorry</html>"),
+            2,
+            SORRY,
+        ),
         (text("# empty\n"), 2, "{url} has no pins."),
     ],
 )

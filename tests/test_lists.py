@@ -10,6 +10,7 @@ from simple_index import Answer, SimpleIndex
 from wheelbuilder.errors import ConfigurationError, UnreachableError
 from wheelbuilder.inputs.branches import Mode
 from wheelbuilder.inputs.images import Catalogue, default_path
+from wheelbuilder.inputs.list_lint import lint
 from wheelbuilder.inputs.lists import RequirementsList, read_list
 
 ROOT = Path(__file__).parent.parent
@@ -23,7 +24,8 @@ def catalogue() -> Catalogue:
 
 def read(folder: Path, catalogue: Catalogue, text: str) -> RequirementsList:
     (folder / "pins.txt").write_text("six===1.17.0\nPyYAML===6.0.3\n")
-    (folder / "small.toml").write_text(HEAD + text)
+    (folder / "bounds.txt").write_text("wheel<1\n\n-r more.txt\n")
+    (folder / "small.toml").write_text(("" if text.startswith("targets") else HEAD) + text)
     return read_list(folder / "small.toml", catalogue)
 
 
@@ -122,7 +124,10 @@ def test_requirement_files_of_a_closure(tmp_path: Path, catalogue: Catalogue) ->
     ("text", "complaint"),
     [
         ("", "'branches' names no constraints file"),
-        ('branches.main = "none.txt"', r"branches\.main: 'path' = .*none\.txt cannot be read: No such file"),
+        (
+            'branches.main = "none.txt"',
+            r"branches\.main: 'path' = .*none\.txt cannot be read: there is no such",
+        ),
         ("branches.main = 3", "branches: 'main' must be a path, a URL or a table"),
         (
             'branches.main = { path = "pins.txt", url = "x" }',
@@ -137,7 +142,7 @@ def test_requirement_files_of_a_closure(tmp_path: Path, catalogue: Catalogue) ->
         ),
         (
             'branches.main = { path = "pins.txt", requirements = ["none.txt"] }\nmode = "closure"',
-            r"branches\.main\.requirements\.0: 'path' = .*none\.txt cannot be read: No such file",
+            r"branches\.main\.requirements\.0: 'path' = .*none\.txt cannot be read: there is no such file",
         ),
         (
             'branches.main = { path = "pins.txt", requirements = ["none.txt"] }',
@@ -153,6 +158,37 @@ def test_requirement_files_of_a_closure(tmp_path: Path, catalogue: Catalogue) ->
         ('branches.main = "pins.txt"\nrecipes = "none"', "'recipes' names .*none, which is no folder"),
         ('branches.main = "pins.txt"\npins = ["sixx"]', "'pins' names sixx, which no branch pins"),
         ('branches.main = "pins.txt"\nlimits.jobs = true', "limits: 'jobs' must be a whole number"),
+        ('branches.main = "ftp://x"', "branches: 'main' = 'ftp://x' is not the path of a file"),
+        ('branches.main = "http://"', "branches: 'main' = 'http://' is not the path of a file"),
+        ('branches.main = ""', "branches: 'main' = '' is not the path of a file"),
+        (
+            'branches.main = { path = "https://example.org/c.txt" }',
+            r"branches\.main: 'path' = 'https://example\.org/c\.txt' is not the path of a file",
+        ),
+        (
+            'branches.main = { path = "pins.txt", requirements = ["s3://b/x"] }\nmode = "closure"',
+            r"branches\.main\.requirements: '0' = 's3://b/x' is not the path of a file",
+        ),
+        ('branches."" = "pins.txt"', "branches: '' is no name for a branch"),
+        ('branches."a b" = "pins.txt"', "branches: 'a b' is no name for a branch"),
+        ('branches."a@b" = "pins.txt"', "branches: 'a@b' is no name for a branch"),
+        ('branches."../x" = "pins.txt"', r"branches: '\.\./x' is no name for a branch"),
+        ('branches.main = "pins.txt"\npins = ["six==1.0"]', "'pins': 'six==1.0' is no project's name"),
+        ('branches.main = "pins.txt"\nunpinned = [""]', "'unpinned': '' is no project's name"),
+        (
+            'branches.main = "pins.txt"\nbuild-constraints-file = "https://example.org/b.txt"',
+            "'build-constraints-file' = 'https://example.org/b.txt' is not the path of a file",
+        ),
+        (
+            'branches.main = "pins.txt"\nbuild-constraints-file = "bounds.txt"',
+            r"bounds\.txt:3: '-r more\.txt' is not a requirement",
+        ),
+        (
+            'branches.main = "pins.txt"\nbuild-constraints = ["x @ https://example.org/x.whl"]',
+            r"'build-constraints\[0\]' = 'x @ https://example\.org/x\.whl' names a URL",
+        ),
+        ('branches.main = "pins.txt"\nbuild-constraints = ["x[y]<2"]', "has extras, which a constraint"),
+        ('mode = "closur"\nbranches.main = "pins.txt"', "must be one of pins, closure"),
     ],
 )
 def test_a_mistake_names_file_and_key(
@@ -168,7 +204,28 @@ def test_an_unknown_target_names_those_there_are(tmp_path: Path, catalogue: Cata
     path.write_text('targets = ["cp311-manylinux_2_1_x86_64"]\nbranches.main = "x"\n')
     with pytest.raises(ConfigurationError, match="serves the target 'cp311-manylinux_2_1_x86_64'") as error:
         read_list(path, catalogue)
-    assert "cp311-manylinux_2_36_aarch64" in error.value.hint
+    assert error.value.hint.startswith("Did you mean 'cp31")
+    assert (
+        error.value.hint.count("cp3") == 3 and "`wheelbuilder images targets` lists all" in error.value.hint
+    )
+
+
+def test_branches_may_be_called_as_git_calls_them_and_what_is_said_twice_is_told(
+    tmp_path: Path, catalogue: Catalogue
+) -> None:
+    listed = read(
+        tmp_path,
+        catalogue,
+        f'targets = ["{X86}", "{X86}"]\npins = ["PyYAML", "six", "pyyaml"]\n'
+        'build-constraints = ["x<2", "x<2"]\nbranches."stable/2025.2" = "pins.txt"\n',
+    )
+    assert [branch.branch for branch in listed.branches] == ["stable/2025.2"]
+    assert [oddity.partition(": ")[2] for oddity in listed.warnings] == [
+        f"'targets' names {X86} 2 times.",
+        "'pins' names pyyaml 2 times.",
+        "'build-constraints' names x<2 2 times.",
+    ]
+    assert [found.code for found in lint(listed)].count("repeated") == 3
 
 
 def test_the_demo_list(catalogue: Catalogue) -> None:

@@ -139,6 +139,17 @@ def test_no_pins_is_an_error_unless_allowed() -> None:
     assert read("# nothing\n").pins == ()
 
 
+def test_a_file_without_pins_names_the_first_of_its_lines() -> None:
+    with pytest.raises(ConfigurationError) as error:
+        parse_constraints("<html>\n" + "<p>" * 1000 + "\n", "main", file="page.html")
+    assert error.value.message == (
+        "page.html has no pins: none of its 2 lines is one, the first: page.html:1: '<html>'"
+        " is not a requirement (PEP 508): Expected package name at the start of dependency specifier."
+    )
+    with pytest.raises(ConfigurationError, match=r"its one line is none: main:1: '(<p>){66}<p\.\.\.' is not"):
+        parse_constraints("<p>" * 1000, "main")
+
+
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [

@@ -136,7 +136,7 @@ def test_coverage_without_a_mirror(tmp_path: Path, index: SimpleIndex) -> None:
         (("--strict",), HEAD, 2, "error: {folder}/pins.txt:5: 'bad line' is not a requirement"),
         (("--pin", "whel"), HEAD, 2, "error: The list small does not pin whel."),
         (("--target", "cp39"), HEAD, 2, "error: The list small has no target 'cp39'."),
-        (("--images", "none.toml"), HEAD, 2, "error: none.toml: there is no such file."),
+        (("--images", "none.toml"), HEAD, 2, "error: none.toml cannot be read: there is no such file."),
         ((), HEAD + "x = 1\n", 2, "error: {folder}/small.toml: the key 'x' is not known."),
         (("--upstream", "http://127.0.0.1:1/"), HEAD, 3, "error: http://127.0.0.1:1/"),
         (("--upstream", "nonsense"), HEAD, 2, "'nonsense' is not the address of an index"),

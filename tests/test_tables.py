@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import date
+from enum import StrEnum
 from pathlib import Path
 
 import pytest
@@ -68,7 +70,23 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     bad.write_text("a = \n")
     latin = tmp_path / "latin.toml"
     latin.write_bytes(b"a = '\xe9'\n")
-    for path, words in ((tmp_path / "none.toml", "no such file"), (bad, "not valid TOML"), (latin, "utf-8")):
+    none = tmp_path / "none.toml"
+    for path, words in ((none, "there is no such file"), (bad, "not valid TOML"), (latin, "is not UTF-8")):
         with pytest.raises(ConfigurationError, match=words) as error:
             read_toml(path)
         assert str(path) in error.value.message
+
+
+class Colour(StrEnum):
+    RED = "red"
+    GREEN = "green"
+
+
+def test_a_word_of_a_few() -> None:
+    assert table(key="red").choice("key", Colour) is Colour.RED
+    assert table().choice("key", Colour, Colour.GREEN) is Colour.GREEN
+    with pytest.raises(ConfigurationError, match=r"'key' = 'gren' must be one of red, green\.") as error:
+        table(key="gren").choice("key", Colour)
+    assert error.value.hint == "Did you mean 'green'?"
+    with pytest.raises(ConfigurationError, match="must be a date such as 2027-01-31, without quotes"):
+        table(key="2027-01-31").get("key", date)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
-from packaging.utils import canonicalize_name
 
 from wheelbuilder.cli.planning import (
     Chosen,
@@ -66,7 +65,7 @@ def proof(chosen: Chosen, address: str, reference: Reference | None) -> Proof:
     for line in listed.floating:
         say(line, err=True)
     plan = draw_up(chosen, catalogue, listed, index, mirror, experience=known)
-    only = frozenset(map(canonicalize_name, chosen.pins)) or listed.projects
+    only = chosen.projects or listed.projects
     return Proof(
         covered=coverage(plan, mirror, [branch.branch for branch in listed.branches]),
         unread=quarantined(listed.branches, only),

@@ -14,6 +14,8 @@ from wheelbuilder.build.cache import cache_home
 from wheelbuilder.build.engine_probe import find
 from wheelbuilder.build.manifests import push
 from wheelbuilder.build.roots import ensure, local_roots, remove
+from wheelbuilder.cli.options import images_option, json_option
+from wheelbuilder.cli.planning import read_catalogue
 from wheelbuilder.cli.screen import say, say_json
 from wheelbuilder.errors import ConfigurationError
 from wheelbuilder.inputs.images import Catalogue, Role, Root, Source, default_path
@@ -90,6 +92,19 @@ def list_command(*, roots: tuple[Root, ...], preferred: str | None, as_json: boo
         return
     for row in rows:
         say(f"{'here' if row['here'] else '-':5} {row['root']:32} {row['source']:9} {row['image']}")
+
+
+@command.command("targets")
+@images_option
+@json_option
+def targets_command(images: Path | None, as_json: bool) -> None:
+    """Print the targets that a list can name: those that a family of the image table serves."""
+    names = sorted(map(str, read_catalogue(images).targets))
+    if as_json:
+        return say_json(names)
+    for name in names:
+        say(name)
+    return None
 
 
 @command.command("build")

@@ -132,8 +132,7 @@ def _terms(catalogue: Catalogue, listed: RequirementsList | None, target: str | 
         return Terms(
             catalogue=catalogue, targets=listed.targets, whose=f"the list {listed.name}", recipes=recipes
         )
-    every = tuple(target for family in catalogue.families.values() for target in family.targets)
-    return Terms(catalogue=catalogue, targets=every, whose="the image table")
+    return Terms(catalogue=catalogue, targets=catalogue.targets, whose="the image table")
 
 
 def _refuse(complaints: Sequence[Complaint], number: int) -> None:

@@ -16,7 +16,7 @@ from wheelbuilder.inputs.differences import BranchDifference, Difference, Kind, 
 from wheelbuilder.inputs.images import Catalogue
 from wheelbuilder.inputs.lists import RequirementsList, read_list
 from wheelbuilder.inputs.pins import Constraints, parse_constraints
-from wheelbuilder.inputs.sources import read_file
+from wheelbuilder.inputs.texts import read_text
 
 SIGNS = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.CHANGED: "~"}
 
@@ -68,7 +68,7 @@ def _two(operands: tuple[str, ...]) -> tuple[str, str]:
 def _side(operand: str, catalogue: Catalogue) -> _Side:
     path = Path(operand)
     if path.is_file() and path.suffix != ".toml":
-        text = read_file(path)
+        text = read_text(path)
         return _Side(name=operand, branches=(parse_constraints(text, operand, allow_empty=True),))
     list_path, at, name = (operand, "", "") if path.is_file() else operand.rpartition("@")
     if not at:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName
 
 from wheelbuilder.build.cache import cache_home
 from wheelbuilder.cli.bars import counting
@@ -18,6 +18,7 @@ from wheelbuilder.cli.options import images_option, list_argument, upstream_opti
 from wheelbuilder.inputs.branches import Mode
 from wheelbuilder.inputs.images import Catalogue, default_path
 from wheelbuilder.inputs.lists import RequirementsList, read_list
+from wheelbuilder.inputs.names import project_name
 from wheelbuilder.mirror.read import published_metadata
 from wheelbuilder.mirror.store import Store
 from wheelbuilder.plan.closure import Closure
@@ -61,6 +62,11 @@ class Chosen:
     images: Path | None
     upstream: str | None
     retry: bool = False
+
+    @property
+    def projects(self) -> frozenset[NormalizedName]:
+        """The projects that are chosen; ConfigurationError for a word that is no project's name."""
+        return frozenset(map(project_name, self.pins))
 
 
 def read_catalogue(path: Path | None) -> Catalogue:
@@ -126,7 +132,6 @@ def draw_up(
 
     experience: what is known of earlier builds. rebuilt: build the chosen projects again, whatever exists.
     """
-    projects = frozenset(map(canonicalize_name, chosen.pins))
     with counting("reading the index") as told:
         return draft(
             listed,
@@ -135,8 +140,8 @@ def draw_up(
             mirror=mirror,
             today=datetime.now(UTC).date(),
             targets=chosen.targets,
-            projects=projects,
-            rebuilt=projects if rebuilt else (),
+            projects=chosen.projects,
+            rebuilt=chosen.projects if rebuilt else (),
             experience=None if chosen.retry or rebuilt else experience,
             progress=told,
         )

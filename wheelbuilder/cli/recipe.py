@@ -13,9 +13,10 @@ from wheelbuilder.cli import recipe_lint
 from wheelbuilder.cli.options import images_option, json_option
 from wheelbuilder.cli.planning import read_catalogue
 from wheelbuilder.cli.screen import say, say_json
-from wheelbuilder.errors import ConfigurationError, UnreachableError
+from wheelbuilder.errors import UnreachableError
 from wheelbuilder.inputs.bindep import Line, active, parse_bindep, wanted
 from wheelbuilder.inputs.images import Catalogue, Role, Root, Source
+from wheelbuilder.inputs.texts import read_text
 
 MOST_READ = 1 << 20  # bytes of a file that others may have written
 
@@ -50,7 +51,7 @@ def bindep_command(
     What is no name of a package, or of none that the image's index has, is left out and told.
     """
     root = _root(read_catalogue(images), family)
-    lines = wanted(_parsed(file), active(root.distribution, root.suite, profiles))
+    lines = wanted(_read(file), active(root.distribution, root.suite, profiles))
     kept, refused = _sifted(lines, None if offline else _known(root))
     if as_json:
         say_json({"packages": [line.name for line in kept], "left out": dict(refused)})
@@ -62,22 +63,11 @@ def bindep_command(
 
 
 def _root(catalogue: Catalogue, name: str) -> Root:
-    if name not in catalogue.families:
-        raise ConfigurationError(
-            f"The image table has no family {name!r}.", f"Choose: {', '.join(catalogue.families)}."
-        )
-    return next(root for root in catalogue.families[name].roots.values() if root.role is Role.BUILD)
+    return next(root for root in catalogue.named(name).roots.values() if root.role is Role.BUILD)
 
 
-def _parsed(path: Path) -> tuple[Line, ...]:
-    try:
-        with path.open("rb") as file:
-            text = file.read(MOST_READ + 1).decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} cannot be read: {error}.") from None
-    if len(text) > MOST_READ:
-        raise ConfigurationError(f"{path} has more than {MOST_READ >> 20} MiB: it is no bindep file.")
-    return parse_bindep(text, str(path))
+def _read(path: Path) -> tuple[Line, ...]:
+    return parse_bindep(read_text(path, most=MOST_READ), str(path))
 
 
 def _known(root: Root) -> frozenset[str] | None:

@@ -100,11 +100,6 @@ def _names(files: Sequence[RecipeFile], catalogue: Catalogue, families: tuple[st
 
 def _roots(catalogue: Catalogue, families: tuple[str, ...]) -> Iterator[Root]:
     """Yield one build root of each archive family: the names hardly differ between architectures."""
-    for name in families or catalogue.families:
-        if name not in catalogue.families:
-            raise ConfigurationError(
-                f"The image table has no family {name!r}.", f"Choose: {', '.join(catalogue.families)}."
-            )
-        family = catalogue.families[name]
+    for family in map(catalogue.named, families or catalogue.families):
         if family.source is Source.ARCHIVE:
             yield next(root for root in family.roots.values() if root.role is Role.BUILD)

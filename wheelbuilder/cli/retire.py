@@ -51,7 +51,7 @@ def command(
     chosen = Chosen(list_path=list_path, targets=(), pins=(), strict=False, images=images, upstream=upstream)
     catalogue, listed = read_inputs(chosen)
     store = open_existing(address)
-    known = {str(target): target for family in catalogue.families.values() for target in family.targets}
+    known = {str(target): target for target in catalogue.targets}
     terms = Terms(targets=listed.targets, known=known, now=datetime.now(UTC), grace=timedelta(days=grace))
     with counting("reading the index") as told:
         findings = survey(

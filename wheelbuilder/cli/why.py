@@ -14,6 +14,7 @@ from wheelbuilder.cli.screen import say, say_json
 from wheelbuilder.inputs.branches import Mode
 from wheelbuilder.inputs.list_lint import on_targets
 from wheelbuilder.inputs.lists import RequirementsList, read_list
+from wheelbuilder.inputs.near import question
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.plan.why import Demanded, Line, Why, why
 
@@ -46,8 +47,7 @@ def _is_wanted(found: Why, listed: RequirementsList) -> bool:
 
 def _lines(found: Why, listed: RequirementsList) -> Iterator[str]:
     if not found.is_pinned:
-        near = f" Did you mean {' or '.join(found.near)}?" if found.near else ""
-        yield f"No branch of {listed.name} pins {found.name}.{near}"
+        yield f"No branch of {listed.name} pins {found.name}. {question(found.near)}".rstrip()
     for line in found.lines:
         yield from _pin(line, listed)
     for clash in found.clashes:

@@ -14,6 +14,7 @@ from wheelbuilder.inputs.sources import Source
 from wheelbuilder.inputs.tables import Table, read_toml
 
 NOT_IN_FILENAMES = re.compile(r"[^A-Za-z0-9._-]+")
+NAME = re.compile(r"\w[\w.+-]*(?:/\w[\w.+-]*)*", re.ASCII)  # git's slashes; `@` parts a list from its branch
 
 
 class Mode(StrEnum):
@@ -54,6 +55,10 @@ def branches(table: Table, path: Path) -> tuple[Branch, ...]:
 
 
 def _branch(below: Table, name: str, path: Path) -> Branch:
+    if not NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"{below.where}: {name!r} is no name for a branch.", "Name it like 2025.2, main or stable/2025.2."
+        )
     row = _row(below, name)
     constraints = _source(row, path, name)
     requirements = tuple(_requirement_files(row, path, name))
@@ -67,8 +72,11 @@ def _row(below: Table, name: str) -> Table:
     """Return the settings of a file; a plain string is its path or URL."""
     value = below.values[name]
     where = f"{below.where}.{name}"
+    if isinstance(value, str) and is_address(value):
+        return Table({"url": value}, where)
     if isinstance(value, str):
-        return Table({"url" if is_address(value) else "path": value}, where)
+        hint = "Write a path, or http:// or https:// and a host."
+        return Table({"path": local_path(below, name, value, hint)}, where)
     if not isinstance(value, dict):
         raise below.error(name, f"must be a path, a URL or a table, not {value!r}")
     return Table(value, where)
@@ -87,11 +95,20 @@ def _requirement_files(row: Table, path: Path, name: str) -> Iterator[Source]:
 def _source(row: Table, path: Path, name: str) -> Source:
     """Read where a file is. path: of the list. name: of the copy of a URL that names none itself."""
     given, url = row.optional("path", str), row.optional("url", str)
+    if given is not None:
+        local_path(row, "path", given, "An address is given as `url`.")
     if url is not None and not is_address(url):
         raise row.error("url", f"= {url!r} is not an address", "Write http:// or https:// and a host.")
     copy = Path(path.stem) / f"{NOT_IN_FILENAMES.sub('-', name)}.txt"
     key = f"{row.where}: 'path'"
     return Source(key=key, path=path.parent / (copy if given is None else given), url=url)
+
+
+def local_path(table: Table, key: str, text: str, hint: str) -> str:
+    """Return a path as it is; ConfigurationError with this hint for an address and for what is empty."""
+    if not text or "://" in text:
+        raise table.error(key, f"= {text!r} is not the path of a file", hint)
+    return text
 
 
 def _refuse_nowhere(row: Table) -> None:

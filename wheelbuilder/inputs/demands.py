@@ -122,6 +122,8 @@ class _Reader:
                 if editable
                 else "is an option of pip, and the list says where files come from"
             )
+        if "://" in include["file"] and not is_address(include["file"]):
+            raise _RefusedError("includes what is neither a path nor an address of the web")
         there = _joined(bases[-1], include["file"])
         if there in bases or len(bases) > DEEPEST:
             raise _RefusedError("includes a file that includes it, or too many in a row")

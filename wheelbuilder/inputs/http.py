@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
@@ -12,6 +13,7 @@ from urllib3.util import Retry
 
 from wheelbuilder import __version__
 from wheelbuilder.errors import ConfigurationError, UnreachableError
+from wheelbuilder.inputs.texts import MOST
 from wheelbuilder.shown import without_secrets
 
 TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two bytes
@@ -19,6 +21,8 @@ ATTEMPTS = 5
 CONNECT_ATTEMPTS = 3  # where nobody listens, somebody waits for the message
 HEALING = (429, 500, 502, 503, 504)  # status codes that a later attempt may not see
 BACK_OFF = 0.5  # seconds before the second attempt, doubled for each later one
+ERRNO = re.compile(r"\[Errno -?[0-9]+\] ")
+CHUNK = 1 << 16  # bytes
 PATIENCE = 60  # seconds: the longest wait that a server's Retry-After may ask for
 
 
@@ -43,19 +47,34 @@ def session(*, connections: int = 10, back_off: float = BACK_OFF) -> requests.Se
 
 
 def fetch_text(url: str) -> str:
-    """Fetch a small text file; raises UnreachableError naming the URL, ConfigurationError if it is none."""
+    """Fetch a text file; raises UnreachableError naming the URL, ConfigurationError if it is none.
+
+    ConfigurationError also for one that is larger than what people write.
+    """
     if not is_address(url):
         raise ConfigurationError(
             f"{url!r} is not the address of a file.", "Write http:// or https:// and a host."
         )
     with session() as connection:
         try:
-            response = connection.get(url, timeout=TIMEOUT)
-            response.raise_for_status()
+            with connection.get(url, timeout=TIMEOUT, stream=True) as response:
+                response.raise_for_status()
+                body = beginning(response, MOST + 1)
         except requests.RequestException as error:
             raise unreachable(url, error) from None
-    response.encoding = "utf-8"
-    return response.text
+    if len(body) > MOST:
+        raise ConfigurationError(f"{shown(url)} gives more than {MOST >> 20} MiB.", "Check the address.")
+    return body.decode(errors="replace")
+
+
+def beginning(response: requests.Response, most: int) -> bytes:
+    """Return the first bytes of a streamed body, all of it if it has not so many."""
+    body = bytearray()
+    for chunk in response.iter_content(CHUNK):
+        body += chunk
+        if len(body) >= most:
+            break
+    return bytes(body[:most])
 
 
 def unreachable(url: str, error: Exception) -> UnreachableError:
@@ -126,5 +145,5 @@ def _root_cause(error: BaseException) -> str:
     for inner in error.args:
         reason = getattr(inner, "reason", None)
         if isinstance(reason, BaseException):
-            return str(reason).rpartition(": ")[2].rstrip(".")
-    return str(error).rstrip(".")
+            return ERRNO.sub("", str(reason).rpartition(": ")[2]).rstrip(".")
+    return ERRNO.sub("", str(error)).rstrip(".")

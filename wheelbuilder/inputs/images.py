@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from wheelbuilder.errors import ConfigurationError
+from wheelbuilder.inputs.near import did_you_mean
 from wheelbuilder.inputs.tables import Table, read_toml
 from wheelbuilder.inputs.targets import Target
 
@@ -146,13 +147,27 @@ class Catalogue:
 
         Raises ConfigurationError when no family serves it.
         """
-        known = {str(target): target for family in self.families.values() for target in family.targets}
+        known = {str(target): target for target in self.targets}
         if text not in known:
+            every = "`wheelbuilder images targets` lists all; a new one is a row in images.toml."
             raise ConfigurationError(
                 f"No family in the image table serves the target {text!r}.",
-                f"Add a row to images.toml, or choose one of: {', '.join(sorted(known))}.",
+                f"{did_you_mean(text, known)} {every}".lstrip(),
             )
         return known[text]
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """Every target that a family serves."""
+        return tuple(target for family in self.families.values() for target in family.targets)
+
+    def named(self, name: str) -> Family:
+        """Return the family of this name; raises ConfigurationError where there is none."""
+        if name not in self.families:
+            raise ConfigurationError(
+                f"The image table has no family {name!r}.", f"Choose: {', '.join(self.families)}."
+            )
+        return self.families[name]
 
     def family(self, target: Target) -> Family:
         """Return the family that serves a target."""
@@ -215,7 +230,7 @@ def _architecture(name: str, row: Table) -> Architecture:
 
 
 def _family(name: str, row: Table, architectures: dict[str, Architecture]) -> Family:
-    source = row.parsed("source", Source)
+    source = row.choice("source", Source)
     policy = row.get("policy", str)
     if not POLICY.fullmatch(policy):
         raise row.error("policy", f"must look like manylinux_2_28, not {policy!r}")

@@ -88,9 +88,8 @@ def _alike(listed: RequirementsList) -> Iterator[Finding]:
 
 
 def _repeated(listed: RequirementsList) -> Iterator[Finding]:
-    for branch in listed.branches:
-        for oddity in branch.warnings:
-            yield warning("repeated", oddity)
+    for oddity in (*listed.oddities, *(it for branch in listed.branches for it in branch.warnings)):
+        yield warning("repeated", oddity)
 
 
 def _loose(listed: RequirementsList) -> Iterator[Finding]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -11,12 +12,14 @@ from pathlib import Path
 from packaging.utils import NormalizedName, canonicalize_name
 
 from wheelbuilder.errors import ConfigurationError
-from wheelbuilder.inputs.branches import Branch, Mode, branches
+from wheelbuilder.inputs.asked import constraints, constraints_of
+from wheelbuilder.inputs.branches import Branch, Mode, branches, local_path
 from wheelbuilder.inputs.demands import Demands, parse_demands
 from wheelbuilder.inputs.http import fetch_text, is_address
 from wheelbuilder.inputs.images import Catalogue
+from wheelbuilder.inputs.names import project_name
 from wheelbuilder.inputs.pins import Constraints, Untold, parse_constraints
-from wheelbuilder.inputs.recipe_files import limits, read_recipes, requirements
+from wheelbuilder.inputs.recipe_files import limits, read_recipes
 from wheelbuilder.inputs.recipes import Recipes
 from wheelbuilder.inputs.sources import Fetch, Source, read_place
 from wheelbuilder.inputs.tables import Table, read_toml
@@ -35,6 +38,7 @@ class RequirementsList:
     projects of the closures once they are resolved; None before that and in pins mode. doubts: of
     which pins it is not certain what they require. untold: those of which nothing says it. unpinned:
     projects that closures leave out where a branch does not pin them; floating: where they did, in words.
+    oddities: what the list itself says twice.
     """
 
     name: str
@@ -53,6 +57,7 @@ class RequirementsList:
     untold: tuple[Untold, ...] = ()
     unpinned: frozenset[NormalizedName] = frozenset()
     floating: tuple[str, ...] = ()
+    oddities: tuple[str, ...] = ()
 
     @property
     def projects(self) -> frozenset[NormalizedName] | None:
@@ -67,7 +72,7 @@ class RequirementsList:
         """Oddities that do no harm, and what is not certain."""
         pinned = (warning for branch in self.branches for warning in branch.warnings)
         asked = (warning for demands in self.demands.values() for warning in demands.warnings)
-        return (*pinned, *asked, *self.doubts, *self.floating)
+        return (*self.oddities, *pinned, *asked, *self.doubts, *self.floating)
 
 
 def read_list(
@@ -80,8 +85,8 @@ def read_list(
     """
     table = read_toml(path)
     name = table.get("name", str, path.stem)
-    only, unpinned = table.strings("pins", ()), table.strings("unpinned", ())
-    mode, sources = _mode(table), branches(table, path)
+    only, unpinned = _projects(table, "pins"), _projects(table, "unpinned")
+    mode, sources = table.choice("mode", Mode, Mode.PINS), branches(table, path)
     _refuse_other_mode(table, mode, sources)
     read = RequirementsList(
         name=name,
@@ -91,11 +96,12 @@ def read_list(
         build_constraints=_build_constraints(table, path.parent),
         recipes=_recipes(table, path.parent),
         upstream=_upstream(table),
-        only=frozenset(map(canonicalize_name, only)) or None,
+        only=only or None,
         mode=mode,
-        unpinned=frozenset(map(canonicalize_name, unpinned)),
+        unpinned=unpinned,
         sources=sources,
         demands={branch.name: _demands(branch, fetch) for branch in sources if branch.requirements},
+        oddities=tuple(_repeated(table)),
     )
     table.done()
     _refuse_unknown(table, read)
@@ -110,18 +116,23 @@ def default_upstream() -> str:
     return PYPI_SIMPLE_ENDPOINT
 
 
-def _mode(table: Table) -> Mode:
-    text = table.get("mode", str, Mode.PINS)
-    if text not in tuple(Mode):
-        raise table.error("mode", f"= {text!r} must be one of {', '.join(Mode)}")
-    return Mode(text)
-
-
 def _channel(table: Table, name: str) -> str:
     channel = table.get("channel", str, name)
     if not CHANNEL.fullmatch(channel):
         raise table.error("channel", f"= {channel!r} must be lower-case letters, digits, '.', '_' and '-'")
     return channel
+
+
+def _projects(table: Table, key: str) -> frozenset[NormalizedName]:
+    return frozenset(project_name(text, f"{table.where}: '{key}': ") for text in table.strings(key, ()))
+
+
+def _repeated(table: Table) -> Iterator[str]:
+    """Yield in words what stands twice in an array, projects under whatever spelling."""
+    for key in ("targets", "pins", "unpinned", "build-constraints"):
+        spelt = table.strings(key, ())
+        counted = Counter(canonicalize_name(text) if key in ("pins", "unpinned") else text for text in spelt)
+        yield from (f"{table.where}: '{key}' names {text} {n} times." for text, n in counted.items() if n > 1)
 
 
 def _upstream(table: Table) -> str:
@@ -160,14 +171,14 @@ def _demands(branch: Branch, fetch: Fetch) -> Demands:
 
 
 def _build_constraints(table: Table, folder: Path) -> tuple[str, ...]:
-    inline = requirements(table, "build-constraints")
+    inline = constraints(table, "build-constraints")
     file = table.optional("build-constraints-file", str)
     if file is None:
         return inline
-    source = Source(key=f"{table.where}: 'build-constraints-file'", path=folder / file)
-    lines = [line.partition("#")[0].strip() for line in source.read(fetch_text).splitlines()]
-    below = Table({"lines": [line for line in lines if line]}, source.place)
-    return (*inline, *requirements(below, "lines"))
+    key = "build-constraints-file"
+    path = folder / local_path(table, key, file, "Write the path of a file that lies here.")
+    source = Source(key=f"{table.where}: '{key}'", path=path)
+    return (*inline, *constraints_of(source.read(fetch_text), source.place))
 
 
 def _recipes(table: Table, folder: Path) -> Recipes:

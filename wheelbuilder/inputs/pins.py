@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from packaging.markers import Marker, UndefinedComparison, UndefinedEnvironmentName
@@ -15,6 +15,7 @@ from wheelbuilder.errors import ConfigurationError
 from wheelbuilder.inputs.targets import Target
 
 SOME_TARGET = Target.parse("cp311-manylinux_2_28_x86_64")  # which one does not matter: types are compared
+LONGEST = 200  # characters of a line that messages show; who gets a page of HTML shall see that it is one
 TRAILING_COMMENT = re.compile(r"\s+#.*$")  # pip's own rule; PEP 508 knows no comments
 
 
@@ -87,7 +88,8 @@ class Quarantined:
     complaint: str
 
     def __str__(self) -> str:
-        return f"{self.origin}: {self.words!r} {self.complaint}"
+        words = self.words if len(self.words) <= LONGEST else f"{self.words[:LONGEST]}..."
+        return f"{self.origin}: {words!r} {self.complaint}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -140,15 +142,25 @@ def parse_constraints(
     if strict and quarantined:
         raise ConfigurationError(f"{quarantined[0]}.", "Correct the line, or leave out --strict.")
     if not pins and not allow_empty:
-        raise ConfigurationError(
-            f"{where} has no pins.", "Check the path or URL, or set allow-empty = true for this branch."
-        )
+        raise _empty(where, quarantined)
     return Constraints(
         branch=branch,
         file=where,
         pins=tuple(pins.values()),
         quarantined=tuple(quarantined),
         warnings=tuple(warnings),
+    )
+
+
+def _empty(where: str, quarantined: Sequence[Quarantined]) -> ConfigurationError:
+    if not quarantined:
+        hint = "Check the path or URL, or set allow-empty = true for this branch."
+        return ConfigurationError(f"{where} has no pins.", hint)
+    count = len(quarantined)
+    first = f"none of its {count} lines is one, the first" if count > 1 else "its one line is none"
+    return ConfigurationError(
+        f"{where} has no pins: {first}: {quarantined[0]}.",
+        "Check that the path or URL is one of constraints.",
     )
 
 

@@ -8,11 +8,11 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from wheelbuilder.errors import ConfigurationError
+from wheelbuilder.inputs.asked import constraints, requirements
 from wheelbuilder.inputs.bindep import parse_bindep
 from wheelbuilder.inputs.quantities import seconds, size
 from wheelbuilder.inputs.recipes import (
@@ -27,7 +27,8 @@ from wheelbuilder.inputs.recipes import (
     Recipes,
 )
 from wheelbuilder.inputs.rungs import Rung
-from wheelbuilder.inputs.tables import Table, read_toml
+from wheelbuilder.inputs.tables import E, Table, read_toml
+from wheelbuilder.inputs.texts import read_text
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 LEAST_MEMORY, MOST_MEMORY = 64 << 20, 64 << 40  # bytes; engines start nothing in less
@@ -95,16 +96,16 @@ def _settings(table: Table, folder: Path) -> dict[str, Any]:
         "environment": _environment(table),
         "config_settings": _config_settings(table),
         "build_requires": requirements(table, "build-requires"),
-        "build_constraints": requirements(table, "build-constraints"),
+        "build_constraints": constraints(table, "build-constraints"),
         "remove": _inside(table, "remove"),
         "patches": tuple(_patch(row, folder) for row in table.array("patches")),
         "repair": _repair(table.table("repair")),
         "limits": _given(limits(table.table("limits"))),
     }
     scalars = {
-        "imports": None if table.optional("imports", list) is None else table.strings("imports"),
-        "native": _optional(table, "native", Native),
-        "rung": _optional(table, "rung", Rung),
+        "imports": None if table.optional("imports", list) is None else _modules(table, "imports"),
+        "native": _chosen(table, "native", Native),
+        "rung": _chosen(table, "rung", Rung),
         "allow_network_attempt": table.optional("allow-network-attempt", bool),
         "known_failure": _known_failure(table.table("known-failure")),
     }
@@ -124,6 +125,15 @@ def _inside(table: Table, key: str) -> tuple[str, ...]:
         if not path or path.startswith("/") or ".." in path.split("/"):
             raise table.error(f"{key}[{index}]", f"= {path!r} is not a path inside the sdist")
     return paths
+
+
+def _modules(table: Table, key: str) -> tuple[str, ...]:
+    """Read an array of what an import statement may name."""
+    names = table.strings(key)
+    for index, name in enumerate(names):
+        if not all(part.isidentifier() for part in name.split(".")):
+            raise table.error(f"{key}[{index}]", f"= {name!r} is not the name of a module")
+    return names
 
 
 def _environment(table: Table) -> dict[str, str]:
@@ -154,16 +164,8 @@ def limits(table: Table) -> Limits:
     return read
 
 
-def requirements(table: Table, key: str) -> tuple[str, ...]:
-    """Read an array of requirement strings (PEP 508)."""
-    texts = table.strings(key, ())
-    for index, text in enumerate(texts):
-        try:
-            Requirement(text)
-        except InvalidRequirement as error:
-            complaint = str(error).splitlines()[0]
-            raise table.error(f"{key}[{index}]", f"= {text!r} is not a requirement: {complaint}") from None
-    return texts
+def _chosen(table: Table, key: str, kind: type[E]) -> E | None:
+    return None if table.optional(key, str) is None else table.choice(key, kind)
 
 
 def _optional(table: Table, key: str, parse: Callable[[str], T]) -> T | None:
@@ -187,13 +189,13 @@ def _patch(row: Table, folder: Path) -> Patch:
 
 def _read(table: Table, key: str, path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise table.error(key, f"cannot be read: {error}") from None
+        return read_text(path)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{table.where}: '{key}' = {error.message}", error.hint) from None
 
 
 def _repair(table: Table) -> dict[str, Any]:
-    graft = _optional(table, "graft", Graft)
+    graft = _chosen(table, "graft", Graft)
     settings: dict[str, Any] = {"exclude": table.strings("exclude", ())}
     table.done()
     return settings if graft is None else settings | {"graft": graft}

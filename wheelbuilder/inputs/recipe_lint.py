@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from packaging.specifiers import SpecifierSet
 
 from wheelbuilder.inputs.findings import Finding, error, in_order, warning
 from wheelbuilder.inputs.images import Root
+from wheelbuilder.inputs.near import near
 from wheelbuilder.inputs.recipes import REPLACED, Bindep, Layer, Patch, RecipeFile
 
 LINK = re.compile(r"https?://[^\s/]+/\S")
@@ -84,14 +84,14 @@ def lint_names(file: RecipeFile, known: Mapping[Root, frozenset[str]]) -> Iterat
         lacking = [root for root in roots if name not in known[root]]
         if lacking:
             suites = ", ".join(sorted({root.suite for root in lacking}))
-            message = f"{file.path}: {name!r} is no package of {suites}{_near(name, lacking, known)}"
+            message = f"{file.path}: {name!r} is no package of {suites}{_or_rather(name, lacking, known)}"
             make = error if lacking == roots else warning
             yield make("no-package", message, [file.project])
 
 
-def _near(name: str, roots: Sequence[Root], known: Mapping[Root, frozenset[str]]) -> str:
-    near = difflib.get_close_matches(name, known[roots[-1]], n=1, cutoff=0.8)
-    return f"; did you mean '{near[0]}'?" if near else ""
+def _or_rather(name: str, roots: Sequence[Root], known: Mapping[Root, frozenset[str]]) -> str:
+    found = near(name, known[roots[-1]], most=1, alike=0.8)
+    return f"; did you mean '{found[0]}'?" if found else ""
 
 
 def _deb(layer: Layer, root: Root) -> tuple[str, ...]:
@@ -190,14 +190,14 @@ def _environment(file: RecipeFile, _: date) -> Iterator[Finding]:
         if name in OURS:
             message = f"{file.path}: environment.{name} replaces what every build has, and may break it."
             yield warning("environment", message, [file.project])
-        elif near := _slip(name):
+        elif meant := _slip(name):
             message = f"{file.path}: environment.{name} is no variable that build systems read"
-            yield warning("environment", f"{message}; did you mean '{near}'?", [file.project])
+            yield warning("environment", f"{message}; did you mean '{meant}'?", [file.project])
 
 
 def _slip(name: str) -> str:
-    near = difflib.get_close_matches(name.upper(), KNOWN, n=1, cutoff=0.85)
-    return near[0] if near and name not in KNOWN else ""
+    found = near(name.upper(), KNOWN, most=1, alike=0.85)
+    return found[0] if found and name not in KNOWN else ""
 
 
 def _one_sided(file: RecipeFile, _: date) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from wheelbuilder.errors import ConfigurationError, UnreachableError
 from wheelbuilder.inputs.http import is_address, shown
+from wheelbuilder.inputs.texts import read_text
 
 Fetch = Callable[[str], str]  # the text at a URL; raises UnreachableError
 
@@ -43,7 +44,7 @@ class Source:
         if self.url is not None and not self.is_kept:
             return self.fetched(fetch)
         try:
-            return read_file(self.path)
+            return read_text(self.path)
         except ConfigurationError as error:
             raise ConfigurationError(f"{self.key} = {error.message}", error.hint) from None
 
@@ -59,13 +60,4 @@ class Source:
 
 def read_place(place: str, *, fetch: Fetch) -> str:
     """Return the text at a path or URL."""
-    return fetch(place) if is_address(place) else read_file(Path(place))
-
-
-def read_file(path: Path) -> str:
-    """Return the text of a file; raises ConfigurationError naming it."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigurationError(f"{path} cannot be read: {reason}.", "Check the path.") from None
+    return fetch(place) if is_address(place) else read_text(Path(place))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
+from datetime import date
+from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
 from wheelbuilder.errors import ConfigurationError
+from wheelbuilder.inputs.near import did_you_mean
+from wheelbuilder.inputs.texts import read_text
 
 T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
 
 
 class Table:
@@ -85,6 +89,14 @@ class Table:
         except ValueError as error:
             raise self.error(key, f"= {text!r} cannot be read: {error}") from None
 
+    def choice(self, key: str, kind: type[E], default: E | None = None) -> E:
+        """Return the string at `key` as one of an enumeration's words."""
+        text = self.get(key, str, None if default is None else str(default))
+        words = tuple(map(str, kind))
+        if text not in words:
+            raise self.error(key, f"= {text!r} must be one of {', '.join(words)}", did_you_mean(text, words))
+        return kind(text)
+
     def error(self, key: str, complaint: str, hint: str = "") -> ConfigurationError:
         """Return an error about one key of this table."""
         return ConfigurationError(f"{self.where}: '{key}' {complaint}.", hint)
@@ -93,22 +105,18 @@ class Table:
         """Refuse keys that no getter asked for, with the nearest known one."""
         for key in self.values:
             if key not in self._known:
-                near = difflib.get_close_matches(key, self._known, n=1)
                 known = f"Known keys: {', '.join(sorted(self._known))}."
-                hint = f"Did you mean '{near[0]}'?" if near else known
+                hint = did_you_mean(key, self._known, most=1) or known
                 raise ConfigurationError(f"{self.where}: the key '{key}' is not known.", hint)
 
 
 def read_toml(path: Path) -> Table:
     """Read a TOML file; a missing or malformed one is a ConfigurationError that names it."""
+    text = read_text(path)
     try:
-        return Table(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
-    except FileNotFoundError:
-        raise ConfigurationError(f"{path}: there is no such file.", "Check the path.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} cannot be read: {error}.") from None
+        return Table(tomllib.loads(text), str(path))
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{path} is not valid TOML: {error}.") from None
+        raise ConfigurationError(f"{path} is not valid TOML: {error}.", "Correct it there.") from None
     except RecursionError:
         raise ConfigurationError(f"{path} is nested too deep to be read.", "Flatten it.") from None
 
@@ -119,4 +127,5 @@ _NAMES: dict[type, str] = {
     bool: "true or false",
     list: "an array",
     dict: "a table",
+    date: "a date such as 2027-01-31, without quotes",
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from wheelbuilder.errors import ConfigurationError
+from wheelbuilder.inputs.near import did_you_mean
 from wheelbuilder.mirror.advance import Author
 from wheelbuilder.mirror.channels import Reference, resolve
 from wheelbuilder.mirror.commits import Commit
@@ -169,8 +169,7 @@ def _version(text: str) -> Version | None:
 def _near(choice: Choice, state: ProjectState | None, commit: Commit) -> str:
     """Return a hint: what there is that comes near."""
     if state is None:
-        close = difflib.get_close_matches(choice.project, commit.projects, n=3)
-        return f"Did you mean {' or '.join(close)}?" if close else "It has nothing of this project."
+        return did_you_mean(choice.project, commit.projects) or "It has nothing of this project."
     same = [file.filename for file in state.files if versions([file.filename]) == (choice.version,)]
     if same:
         return f"Its files of this version: {some(same)}."

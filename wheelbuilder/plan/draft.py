@@ -12,6 +12,7 @@ from wheelbuilder.errors import ConfigurationError
 from wheelbuilder.inputs.branches import Mode
 from wheelbuilder.inputs.images import Catalogue, Role
 from wheelbuilder.inputs.lists import RequirementsList
+from wheelbuilder.inputs.near import did_you_mean
 from wheelbuilder.inputs.pins import Pin
 from wheelbuilder.inputs.recipes import Recipe
 from wheelbuilder.inputs.targets import Target
@@ -91,9 +92,8 @@ def _chosen(listed: RequirementsList, names: Sequence[str]) -> tuple[Target, ...
     known = {str(target): target for target in listed.targets}
     for name in names:
         if name not in known:
-            raise ConfigurationError(
-                f"The list {listed.name} has no target {name!r}.", f"Its targets: {', '.join(known)}."
-            )
+            hint = f"{did_you_mean(name, known)} Its targets: {', '.join(known)}.".lstrip()
+            raise ConfigurationError(f"The list {listed.name} has no target {name!r}.", hint)
     return tuple(target for name, target in known.items() if not names or name in names)
 
 
@@ -104,6 +104,5 @@ def _refuse_unknown(listed: RequirementsList, projects: frozenset[NormalizedName
     unknown = sorted(projects - known)
     if unknown:
         verb = "pin" if listed.mode is Mode.PINS else "need"
-        raise ConfigurationError(
-            f"The list {listed.name} does not {verb} {', '.join(unknown)}.", "Check the spelling of --pin."
-        )
+        hint = did_you_mean(unknown[0], known) or f"`wheelbuilder why LIST {unknown[0]}` says more."
+        raise ConfigurationError(f"The list {listed.name} does not {verb} {', '.join(unknown)}.", hint)

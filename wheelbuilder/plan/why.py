@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from packaging.utils import NormalizedName, canonicalize_name
 
 from wheelbuilder.inputs.lists import RequirementsList
+from wheelbuilder.inputs.names import project_name
+from wheelbuilder.inputs.near import SHOWN, near
 from wheelbuilder.inputs.pins import Pin, Quarantined
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.inputs.wanted import Conflict, applies, pins_for
 from wheelbuilder.plan.closure import Closure, Reason, Unmet
 from wheelbuilder.plan.dependencies import LEADING_NAME
-
-NEAR = 3  # names that are shown for one that is not there
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,7 +72,7 @@ class Why:
 
 def why(name: str, listed: RequirementsList, closures: Sequence[Closure] = ()) -> Why:
     """Explain a project by its name, however it is spelt. closures: of a list in that mode."""
-    project = canonicalize_name(name)
+    project = project_name(name)
     lines = tuple(
         _line(pin, listed.targets) for branch in listed.branches for pin in branch.pins if pin.name == project
     )
@@ -131,9 +130,7 @@ def _near(project: NormalizedName, listed: RequirementsList) -> tuple[str, ...]:
     return tuple(known[name] for name in _looking_like(project, known))
 
 
-def _looking_like(project: str, known: Iterable[str]) -> list[str]:
+def _looking_like(project: str, known: Collection[str]) -> list[str]:
     """Return near misses: names that hold it whole (ldap: python-ldap), then those spelt alike."""
-    names = sorted(known)
-    holding = [name for name in names if project in name.split("-")]
-    alike = difflib.get_close_matches(project, names, n=NEAR)
-    return list(dict.fromkeys([*alike, *holding]))[:NEAR]
+    holding = [name for name in sorted(known) if project in name.split("-")]
+    return list(dict.fromkeys([*near(project, known), *holding]))[:SHOWN]

@@ -1,0 +1,179 @@
+"""Builds sdists through the real job, on a chosen rung, and measures each step."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from foreign_usage import Usage
+from pypi_simple import PYPI_SIMPLE_ENDPOINT
+
+from wheelbuilder.build import job, prerequisites, shelf, sources, wheelcheck, workplace
+from wheelbuilder.build.cache import cache_home
+from wheelbuilder.build.outcomes import Built, Failed
+from wheelbuilder.build.requirements import NoWheelError, applicable
+from wheelbuilder.build.site import Bench, Site
+from wheelbuilder.build.stages import Stages
+from wheelbuilder.build.tasks import Task
+from wheelbuilder.inputs.images import Catalogue, Role, default_path
+from wheelbuilder.inputs.pins import parse_constraints
+from wheelbuilder.inputs.recipe_files import read_recipes
+from wheelbuilder.inputs.rungs import Rung
+from wheelbuilder.plan.decisions import Build
+from wheelbuilder.plan.keys import key_of
+from wheelbuilder.plan.upstream import UpstreamIndex
+
+RECIPES = Path(__file__).parents[2] / "requirements-lists" / "recipes"
+FAMILY = "cp311-manylinux_2_36"
+MEMORY = 6 << 30  # bytes that a build may use
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One measured build. steps: wall and processor seconds of each. programs: processor seconds by program.
+
+    failed: why it gave nothing.
+    """
+
+    package: str
+    rung: str
+    steps: dict[str, tuple[float, float]]
+    programs: dict[str, float]
+    wheel: str = ""
+    failed: str = ""
+
+    @property
+    def wall(self) -> float:
+        """Seconds from the first step's start to the last one's end."""
+        return sum(wall for wall, _ in self.steps.values())
+
+    @property
+    def cpu(self) -> float:
+        """Processor seconds of all its processes."""
+        return sum(cpu for _, cpu in self.steps.values())
+
+    def document(self) -> dict[str, object]:
+        """Return it as JSON holds it."""
+        return asdict(self)
+
+
+@dataclass
+class Clock:
+    """Notes the processor time at the start of each step, once what the step before has left is gone."""
+
+    site: Site
+    usage: Usage
+    marks: list[tuple[str, float]] = field(default_factory=list)
+
+    def mark(self, name: str) -> None:
+        """Note the time under a name."""
+        self.site.engine.settle()
+        self.marks.append((name, self.usage.seconds()))
+
+    @property
+    def cpu(self) -> dict[str, float]:
+        """Processor seconds by step."""
+        following = [at for _, at in self.marks[1:]]
+        return {name: end - at for (name, at), end in zip(self.marks, following, strict=False)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workbench:
+    """Where the builds of the bench run. wheels: the folder where their wheels are kept, by rung."""
+
+    site: Site
+    usage: Usage
+    arch: str
+    wheels: Path
+
+    def build(self, package: str, rung: Rung) -> Build:
+        """Return the build of `name==version` for the machine itself, or for the foreign architecture."""
+        arch = platform.machine() if rung is Rung.NATIVE else self.arch
+        name, _, version = package.partition("==")
+        pin = parse_constraints(f"{name}==={version}", "bench").pins[0]
+        catalogue = self.site.catalogue
+        target = catalogue.target(f"{FAMILY}_{arch}")
+        files = self.site.upstream.project(pin.name, [pin.version]) or ()
+        sdist = next(file for file in files if not file.is_wheel)
+        recipe = self.site.recipes.for_pin(pin, catalogue.root(target, Role.BUILD))
+        key = key_of(catalogue, ())(pin, sdist, recipe, target, None)
+        return Build(pin=pin, target=target, sdist=sdist, recipe=recipe, reason="bench", key=key)
+
+    def prepare(self, package: str) -> str:
+        """Fetch and make what its builds need beforehand; returns why that cannot be done, or nothing."""
+        if not self.kept(package, Rung.NATIVE):
+            row = self.measure(package, Rung.NATIVE)
+            if row.failed:
+                return row.failed
+        requires = wheelcheck.requires_dist(self.kept(package, Rung.NATIVE)[0])
+        for rung in (Rung.NATIVE, Rung.TOOLCHAIN):
+            self._prepare(self.build(package, rung), replace(self.site, rung=rung), requires)
+        return ""
+
+    def _prepare(self, build: Build, site: Site, requires: tuple[str, ...]) -> None:
+        bench = Bench.lay_out(site.scratch / "prepare")
+        stages = Stages(task=Task(build=build, memory=MEMORY), site=site, bench=bench, spent=lambda _: None)
+        archive = sources.fetched(build, site)
+        log = bench.logs / "prepare.log"
+        source = sources.unpacked(build, archive, bench.unpacked, log)
+        image, _ = stages.roots(log)
+        stages.workshop(source, image, 1_700_000_000, log)
+        needed = applicable(requires, build.target)
+        try:
+            resolver = site.resolver(build.target, for_trial=True)
+            files = resolver.resolve(needed, constraints=site.beside(build.pin, build.target))
+        except NoWheelError:
+            files = ()
+        prerequisites.wheels(files, site)
+        bench.clear()
+
+    def measure(self, package: str, rung: Rung) -> Row:
+        """Build once, with nothing of an earlier build left, and keep the wheel."""
+        build, site = self.build(package, rung), replace(self.site, rung=rung)
+        shelf.drop(build, site)
+        clock = Clock(site, self.usage)
+        self.usage.programs()
+        outcome = job.run(Task(build=build, memory=MEMORY), site, lambda _, step: clock.mark(step))
+        clock.mark("")
+        programs = self.usage.programs()
+        if not isinstance(outcome, Built):
+            why = f"{outcome.failure}: {outcome.summary}" if isinstance(outcome, Failed) else repr(outcome)
+            return Row(package=package, rung=rung, steps={}, programs=programs, failed=why)
+        folder = self._folder(package, rung)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        shutil.copy(outcome.wheel.path, folder)
+        shelf.drop(build, site)
+        cpu = clock.cpu
+        steps = {step.step.value: (step.seconds, round(cpu[step.step], 3)) for step in outcome.steps}
+        return Row(package=package, rung=rung, steps=steps, programs=programs, wheel=outcome.wheel.filename)
+
+    def kept(self, package: str, rung: Rung) -> tuple[Path, ...]:
+        """Return the wheel that a build has left, if there was one."""
+        return tuple(self._folder(package, rung).glob("*.whl"))
+
+    def _folder(self, package: str, rung: Rung) -> Path:
+        return self.wheels / rung / package
+
+
+@contextmanager
+def opened(arch: str, wheels: Path) -> Iterator[Workbench]:
+    """Yield the place for the builds. Caches are the bench's own, so that nothing else's are warm or used."""
+    catalogue = Catalogue.read(default_path())
+    usage = Usage()
+    with workplace.opened(
+        engine=None,
+        catalogue=catalogue,
+        upstream=UpstreamIndex(PYPI_SIMPLE_ENDPOINT, cache_home() / "http"),
+        recipes=read_recipes(RECIPES),
+        build_constraints=(),
+        constraints={},
+        planned=(),
+    ) as site:
+        own = replace(site, cache=cache_home() / "foreign-bench", jobs=os.cpu_count() or 1)
+        yield Workbench(site=own, usage=usage, arch=arch, wheels=wheels)

@@ -1,14 +1,20 @@
-"""The trial's judgement; trials themselves run in test_bad_members."""
+"""Trials in real bare roots, a native and an emulated one, and the judgement on their answers."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from builds import FOREIGN, HOST
+from engines import engine, image
 from tinywheel import make_wheel
 
+from wheelbuilder.build import trial
+from wheelbuilder.build.bounds import Bounds
 from wheelbuilder.build.outcomes import FailureClass, StepFailedError
-from wheelbuilder.build.trial import Trial, _advice, _broken, _excused, candidates
+from wheelbuilder.build.trial import Consumer, Trial, _advice, _broken, _excused, candidates
+from wheelbuilder.inputs.images import Catalogue, default_path
+from wheelbuilder.inputs.targets import Target
 
 
 @pytest.mark.parametrize("answer", ["", "no", "[]", "5", '{"a": 1}', '{"a": {"error": "x"}}'])
@@ -47,3 +53,69 @@ def test_pip_sees_the_wheel_and_its_dependencies_only(tmp_path: Path) -> None:
     trial = Trial(wheel=one, dependencies=(other,), requirement="one==1.0", modules=("one",), partial=False)
     folder = candidates(trial, tmp_path / "candidates")
     assert {path.name for path in folder.iterdir()} == {one.name, other.name}
+
+
+def tried(target: Target, folder: Path, wheel: Path, *needed: Path, partial: bool = False) -> str:
+    """Try a wheel as its consumers on a target would; return the failure's words, "" for none."""
+    name, version = wheel.name.split("-")[:2]
+    catalogue = Catalogue.read(default_path())
+    one = Trial(
+        wheel=wheel, dependencies=needed, requirement=f"{name}=={version}", modules=(name,), partial=partial
+    )
+    consumer = Consumer(
+        engine=engine(),
+        image=image(target.arch),
+        catalogue=catalogue,
+        target=catalogue.target(f"cp311-manylinux_2_36_{target.arch}"),
+        bounds=Bounds(timeout=120, silence=60, memory=1 << 30),
+    )
+    try:
+        trial.run(one, consumer, folder=folder / "candidates", log=folder / "log")
+    except StepFailedError as error:
+        return f"{error.failure}: {error.summary} {error.lines}"
+    return ""
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("target", [HOST, FOREIGN], ids=lambda it: it.arch)
+class TestInABareRoot:
+    def test_what_is_chosen_is_for_the_root(self, target: Target, tmp_path: Path) -> None:
+        """Its tags, its markers, its Python; and the byte-code, where there is some, names its own paths."""
+        tag = f"cp311-abi3-manylinux_2_17_{target.arch}"
+        body = f"import needed, os; assert os.uname().machine == {target.arch!r}, __file__\n"
+        body += "assert needed.f.__code__.co_filename == needed.__file__"
+        needed = make_wheel(tmp_path, "needed", requires_python=">=3.11.1,<3.12", body="def f(): pass")
+        requires = (
+            f"needed; platform_machine == '{target.arch}'",
+            f"never; platform_machine != '{target.arch}'",
+        )
+        wheel = make_wheel(tmp_path, tag=tag, requires=requires, body=body)
+        assert tried(target, tmp_path, wheel, needed) == ""
+
+    @pytest.mark.parametrize(
+        "tag", ["cp311-cp311-manylinux_2_17_riscv64", "cp312-cp312-linux_{}", "cp39-cp39-any"]
+    )
+    def test_what_no_tag_accepts_is_not_installed(self, target: Target, tag: str, tmp_path: Path) -> None:
+        said = tried(target, tmp_path, make_wheel(tmp_path, tag=tag.format(target.arch)))
+        assert said.startswith("import-failed: pip did not install the wheel") and "(exit status 1)" in said
+        assert "No matching distribution found for tiny==1.0" in said
+
+    def test_what_lacks_something(self, target: Target, tmp_path: Path) -> None:
+        wheel = make_wheel(tmp_path, requires=("nowhere",), body="import nowhere")
+        said = tried(target, tmp_path, wheel)
+        assert said.startswith("import-failed: pip did not install the wheel") and "nowhere" in said
+        assert tried(target, tmp_path / "partial", wheel, partial=True) == ""
+
+    def test_what_fails_on_import(self, target: Target, tmp_path: Path) -> None:
+        bad = make_wheel(tmp_path, body="raise OSError('no such machine')")
+        said = tried(target, tmp_path, bad)
+        assert said.startswith(
+            "import-failed: importing tiny in the bare root failed: OSError: no such machine"
+        )
+        broken = make_wheel(tmp_path, "broken", body="def f(:")
+        assert "importing broken in the bare root failed: SyntaxError" in tried(target, tmp_path, broken)
+        ends = make_wheel(tmp_path, "ends", body="import os; os._exit(3)")
+        said = tried(target, tmp_path, ends)
+        assert said.startswith(
+            "import-failed: pip did not install the wheel, or importing it ended the interpreter (exit"
+        )

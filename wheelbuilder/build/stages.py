@@ -209,7 +209,8 @@ class Stages:
             trial.Consumer(
                 engine=site.engine,
                 image=bare,
-                python=site.catalogue.interpreter(build.target).path,
+                catalogue=site.catalogue,
+                target=build.target,
                 bounds=self._bounds,
                 spent=self.spent,
             ),

@@ -1,21 +1,32 @@
-"""Tries a wheel where its consumers are: the bare root's own pip installs it and its modules are imported."""
+"""Tries a wheel where its consumers are: pip installs it, and its modules are imported in the bare root.
+
+The root's own pip installs where this machine runs it by itself. Under emulation its start alone would take
+longer than the imports: this machine's pip chooses by the target's tags and unpacks.
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wheelbuilder.build import failures, logs
+from wheelbuilder.build import failures, logs, process
 from wheelbuilder.build.bounds import Bounds
+from wheelbuilder.build.bytecode import compile_tree
 from wheelbuilder.build.containers import ContainerExit, Mount
+from wheelbuilder.build.emulation import is_native
 from wheelbuilder.build.engine import Engine
 from wheelbuilder.build.outcomes import FailureClass, StepFailedError
+from wheelbuilder.build.requirements import PIP, pip_options
+from wheelbuilder.inputs.images import Catalogue
+from wheelbuilder.inputs.targets import Target
 
 INSIDE = Path(__file__).parent / "inside" / "trial.py"
 CANDIDATES = "/build/candidates"
+INSTALLED = "/build/installed"
 ANSWER = "wheelbuilder-trial: "
 
 
@@ -36,16 +47,19 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Consumer:
-    """The bare root that a trial runs in. python: its path inside.
-
-    spent: hears how the container ended.
-    """
+    """The bare root that a trial runs in. spent: hears how the container ended."""
 
     engine: Engine
     image: str
-    python: str
+    catalogue: Catalogue
+    target: Target
     bounds: Bounds
     spent: Callable[[ContainerExit], None] = lambda _: None
+
+    @property
+    def is_emulated(self) -> bool:
+        """Whether this machine does not run the root's programs by itself."""
+        return not is_native(self.catalogue.architecture(self.target))
 
 
 def candidates(trial: Trial, folder: Path) -> Path:
@@ -59,13 +73,19 @@ def candidates(trial: Trial, folder: Path) -> Path:
 def run(trial: Trial, consumer: Consumer, *, folder: Path, log: Path) -> None:
     """Install and import in the bare root, network off; StepFailedError IMPORT_FAILED, or what ended it."""
     arguments = ("--no-deps",) if trial.partial else ()
+    wheels, words = candidates(trial, folder), (trial.requirement, *arguments)
+    if consumer.is_emulated:
+        given = Mount(source=_installed(words, wheels, consumer, log), target=INSTALLED)
+        words = ()
+    else:
+        given = Mount(source=wheels, target=CANDIDATES)
     done = consumer.engine.run(
         consumer.image,
-        (consumer.python, "/build/trial.py", trial.requirement, *arguments, *trial.modules),
-        mounts=(
-            Mount(source=INSIDE, target="/build/trial.py"),
-            Mount(source=candidates(trial, folder), target=CANDIDATES),
+        (
+            *(consumer.catalogue.interpreter(consumer.target).path, "/build/trial.py"),
+            *(str(len(words)), *words, *trial.modules),
         ),
+        mounts=(Mount(source=INSIDE, target="/build/trial.py"), given),
         workdir="/tmp",  # noqa: S108  (inside the container)
         env={"LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"},
         timeout=consumer.bounds.timeout,
@@ -87,6 +107,37 @@ def run(trial: Trial, consumer: Consumer, *, folder: Path, log: Path) -> None:
         summary = f"importing {name} in the bare root failed: {told['error']}"
         hint = _advice(str(told["error"]), trial.outside)
         raise StepFailedError(FailureClass.IMPORT_FAILED, summary, hint, failures.useful_lines(text))
+
+
+def _installed(words: tuple[str, ...], wheels: Path, consumer: Consumer, log: Path) -> Path:
+    """Let this machine's pip install as the target's would; return the folder with what it has unpacked."""
+    place, target = wheels / "installed", consumer.target
+    argv = (
+        *(sys.executable, "-m", PIP, "--isolated", "--disable-pip-version-check", "install", "--quiet"),
+        *("--no-index", "--no-cache-dir", "--no-compile", "--root-user-action", "ignore"),
+        *("--find-links", str(wheels), "--target", str(place), "--only-binary", ":all:"),
+        *(*pip_options(target), *words),
+    )
+    done = process.run(
+        argv,
+        stdin=json.dumps(target.marker_environment()).encode(),
+        env={"PIP_CONFIG_FILE": "/dev/null"},
+        timeout=consumer.bounds.timeout,
+        log=log,
+    )
+    if not done.ok:
+        raise _not_installed(done.exit_code, failures.useful_lines(logs.tail(log)))
+    place.mkdir(exist_ok=True)
+    compile_tree(place, target.python, INSTALLED)
+    return place
+
+
+def _not_installed(status: int, lines: tuple[str, ...]) -> StepFailedError:
+    return StepFailedError(
+        FailureClass.IMPORT_FAILED,
+        f"pip did not install the wheel, or importing it ended the interpreter (exit status {status})",
+        lines=lines,
+    )
 
 
 def _advice(error: str, outside: Sequence[str]) -> str:
@@ -115,9 +166,4 @@ def _excused(told: dict[str, str | None], own: set[str], *, partial: bool) -> bo
 
 def _unfinished(done: ContainerExit, text: str, bounds: Bounds) -> StepFailedError:
     lines = failures.useful_lines(text)
-    return bounds.passed(done, "the trial", lines) or StepFailedError(
-        FailureClass.IMPORT_FAILED,
-        "pip in the bare root did not install the wheel, or importing it ended the interpreter "
-        f"(exit status {done.exit_code})",
-        lines=lines,
-    )
+    return bounds.passed(done, "the trial", lines) or _not_installed(done.exit_code, lines)

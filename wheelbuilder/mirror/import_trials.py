@@ -120,7 +120,8 @@ def _run(checked: Checked, target: Target, root: Root, recipe: Recipe, site: Sit
         trial.Consumer(
             engine=site.engine,
             image=root.tag,
-            python=site.catalogue.interpreter(target).path,
+            catalogue=site.catalogue,
+            target=target,
             bounds=Bounds(
                 timeout=recipe.limits.timeout or TIME_LIMIT,
                 silence=TIME_LIMIT,

@@ -1,7 +1,8 @@
 """Runs in the bare root: pip installs the candidate from a folder, then its modules are imported.
 
 Mounted alone into a container, so it imports only the standard library and runs on every CPython.
-Arguments: the requirement, options for pip, then the modules to import. The answer is JSON behind ANSWER.
+Arguments: how many words there are for pip, these (none: it is installed already), and the modules to import.
+The answer is JSON behind ANSWER.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 import traceback
 
 ANSWER = "wheelbuilder-trial: "
+INSTALLED = "/build/installed"
 CANDIDATES = "/build/candidates"
 SITE = "/tmp/site"  # noqa: S108  (a tmpfs of this container's own)
 PIP = f"-m pip install --quiet --no-index --no-cache-dir --no-compile --disable-pip-version-check \
@@ -40,10 +42,11 @@ def failures(modules: list[str]) -> dict[str, dict[str, str | None]]:
 
 def main() -> None:
     """Install, import, answer."""
-    options = [word for word in sys.argv[1:] if word.startswith("-")]
-    requirement, *modules = [word for word in sys.argv[1:] if not word.startswith("-")]
-    install([requirement, *options])
-    sys.path.insert(0, SITE)
+    count = int(sys.argv[1])
+    words, modules = sys.argv[2 : 2 + count], sys.argv[2 + count :]
+    if words:
+        install(words)
+    sys.path.insert(0, SITE if words else INSTALLED)
     answer = json.dumps(failures(modules))
     print(f"\n{ANSWER}{answer}", flush=True)  # noqa: T201  (the answer is the output)
 

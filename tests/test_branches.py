@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sdists import FileIndex, Workplace, in_tree
+from commands import command
+from mirrors import snapshot
+from sdists import TARGET, FileIndex, Workplace, in_tree
 from tinywheel import make_wheel
 
 # A trial excuses a module that is missing, so this one does not let it be missing.
@@ -56,6 +58,30 @@ def test_branches_that_contradict_each_other(index: FileIndex, tmp_path: Path) -
     }
     kept = json.loads((work.store / f"records/{rows['both', '1.0']['key']}.json").read_text())
     assert kept["branches"] == ["old", "new"]
+    assert needed(work) == {"both-1.0": ["new", "old"], "needy-1.0": ["old"], "needy-2.0": ["new"]}
+    why = command("why", work.list_path, "needy", "--store", work.store).out
+    assert f"needy-1.0-py3-none-any.whl: list, branch old, on {TARGET}" in why
+    several(work, new="needy===2.0\nbeside===2.0\n", old="both===1.0\nneedy===2.0\nbeside===1.0\n")
+    assert work.run("--pin", "both").code == 0  # a part of the list says nothing of the rest
+    assert needed(work) == {"both-1.0": ["old"], "needy-1.0": ["old"], "needy-2.0": ["new"]}
+    assert work.run().code == 0
+    assert needed(work) == {"both-1.0": ["old"], "needy-1.0": [], "needy-2.0": ["new", "old"]}
+    several(work, new="beside===1.0\n")
+    assert work.run().code == 0
+    assert needed(work) == {"both-1.0": [], "needy-1.0": [], "needy-2.0": []}
+    before = snapshot(work.store)
+    assert work.run().code == 0
+    assert snapshot(work.store) == before
+    assert work.audit().code == 0
+
+
+def needed(work: Workplace) -> dict[str, list[str]]:
+    """The branches that need each file of the channel, as a reader is told."""
+    shown = json.loads(command("channel", "show", "test", "--store", work.store, "--json").out)
+    return {
+        row["filename"].removesuffix("-py3-none-any.whl"): sorted(row["needed_by"].get("list", {}))
+        for row in shown["files"]
+    }
 
 
 @pytest.mark.engine

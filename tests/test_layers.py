@@ -38,7 +38,7 @@ PURE = (
         "plan.recall",
     ),
     *("build.outcomes", "build.failures", "build.clues", "build.missing", "build.providers"),
-    *("mirror.layout", "mirror.merge", "mirror.negotiate", "mirror.pages", "mirror.states"),
+    *("mirror.layout", "mirror.merge", "mirror.needs", "mirror.negotiate", "mirror.pages", "mirror.states"),
 )
 IMPURE = {
     *(

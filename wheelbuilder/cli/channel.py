@@ -8,12 +8,13 @@ from typing import Any
 import click
 
 from wheelbuilder.cli.console import show_table
+from wheelbuilder.cli.needs import file_documents, print_needs
 from wheelbuilder.cli.options import dry_run_option, json_option, store_option
 from wheelbuilder.cli.screen import say, say_json
 from wheelbuilder.mirror.channels import Reference, channel_names, resolve
 from wheelbuilder.mirror.commits import Commit
 from wheelbuilder.mirror.layout import snapshot_prefix
-from wheelbuilder.mirror.read import read_commit
+from wheelbuilder.mirror.read import gap_states, read_commit, states_cache
 from wheelbuilder.mirror.remains import give_up, remains
 from wheelbuilder.mirror.snapshots import snapshots
 from wheelbuilder.mirror.store import Store, each
@@ -52,22 +53,29 @@ def list_command(address: str, as_json: bool) -> None:
 @click.argument("channel")
 @store_option
 @click.option("--commits", "count", type=click.IntRange(min=1), default=10, show_default=True)
+@click.option("--files", is_flag=True, help="Also name each file, and the branches that need it.")
 @json_option
-def show_command(channel: str, address: str, count: int, as_json: bool) -> None:
-    """Show the newest commits of CHANNEL, or CHANNEL@NUMBER and those before, and the snapshots."""
+def show_command(channel: str, address: str, count: int, files: bool, as_json: bool) -> None:
+    """Show the newest commits of CHANNEL, or CHANNEL@NUMBER and those before, and the snapshots.
+
+    Also how many of its files each branch of each list needs; --json names each file with its branches.
+    """
     store = open_existing(address)
     reference = Reference.parse(channel)
     newest = resolve(store, reference)
     rows = [_row(commit) for commit in (newest, *_before(store, reference.channel, newest, count - 1))]
     taken = snapshots(store, reference.channel)
+    states = gap_states(store, newest, cache=states_cache())
     if as_json:
         commits = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
-        document = {"commits": commits, "snapshots": [asdict(snapshot) for snapshot in taken]}
-        return say_json(document)
+        listed = [asdict(snapshot) for snapshot in taken]
+        return say_json({"commits": commits, "snapshots": listed, "files": file_documents(states)})
     show_table(COLUMNS, rows)
     for snapshot in taken:
         folder = snapshot_prefix(reference.channel, snapshot.number)
         say(f"snapshot {snapshot.number}, {snapshot.time}: {folder} {snapshot.note}".rstrip())
+    say()
+    print_needs(states, files=files)
     return None
 
 

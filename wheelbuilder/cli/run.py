@@ -144,6 +144,7 @@ def carry_out(chosen: Chosen, address: str, terms: Terms) -> int:
         mirror=mirror,
         memory=memory,
         retry=chosen.retry,
+        whole=not chosen.pins,
         forced=terms.rebuilt,
         jobs=terms.jobs,
         engine=terms.engine,

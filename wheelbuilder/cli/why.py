@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from packaging.utils import NormalizedName
 
+from wheelbuilder.cli.needs import file_documents, need_lines
 from wheelbuilder.cli.options import images_option, json_option, list_argument, upstream_option
 from wheelbuilder.cli.planning import read_catalogue, walked
 from wheelbuilder.cli.screen import say, say_json
@@ -16,6 +18,10 @@ from wheelbuilder.inputs.list_lint import on_targets
 from wheelbuilder.inputs.lists import RequirementsList, read_list
 from wheelbuilder.inputs.near import question
 from wheelbuilder.inputs.targets import Target
+from wheelbuilder.mirror.channels import Reference, resolve
+from wheelbuilder.mirror.read import read_states, states_cache
+from wheelbuilder.mirror.states import ProjectState
+from wheelbuilder.mirror.stores import open_existing
 from wheelbuilder.plan.why import Demanded, Line, Why, why
 
 
@@ -24,18 +30,28 @@ from wheelbuilder.plan.why import Demanded, Line, Why, why
 @click.argument("name")
 @images_option
 @upstream_option
+@click.option("--store", "address", help="A mirror: also say who needs its files.")
 @json_option
-def command(list_path: Path, name: str, images: Path | None, upstream: str | None, as_json: bool) -> int:
+def command(
+    list_path: Path,
+    name: str,
+    images: Path | None,
+    upstream: str | None,
+    address: str | None,
+    as_json: bool,
+) -> int:
     """Say which branches of LIST pin the project NAME, on which targets, and what asks for it.
 
     Exit status 1 if nothing in the list wants it.
     """
     listed = read_list(list_path, read_catalogue(images))
     found = why(name, listed, walked(listed, upstream))
+    state = _state(address, listed.channel, found.name) if address else None
     if as_json:
-        say_json(_document(found, listed))
+        files = {"files": file_documents([state])} if state else {}
+        say_json(_document(found, listed) | files)
     else:
-        for line in _lines(found, listed):
+        for line in (*_lines(found, listed), *(_files(state) if state else ())):
             say(line)
     return 0 if _is_wanted(found, listed) else 1
 
@@ -43,6 +59,21 @@ def command(list_path: Path, name: str, images: Path | None, upstream: str | Non
 def _is_wanted(found: Why, listed: RequirementsList) -> bool:
     wanted = found.is_pinned if listed.mode is Mode.PINS else bool(found.demanded)
     return wanted and found.is_chosen
+
+
+def _state(address: str, channel: str, name: NormalizedName) -> ProjectState:
+    """Read what a mirror's channel holds of a project."""
+    store = open_existing(address)
+    held = resolve(store, Reference(channel=channel)).projects
+    wanted = {name: held[name]} if name in held else {}
+    return read_states(store, wanted, cache=states_cache()).get(name) or ProjectState(name=name)
+
+
+def _files(state: ProjectState) -> Iterator[str]:
+    if not state.in_gap:
+        yield "The mirror has no file of it."
+    for file in state.in_gap:
+        yield from need_lines(state, file)
 
 
 def _lines(found: Why, listed: RequirementsList) -> Iterator[str]:

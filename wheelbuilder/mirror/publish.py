@@ -19,6 +19,7 @@ from wheelbuilder.mirror.layout import BLOB_TYPE, IMMUTABLE, SHA256, blob_keys, 
 from wheelbuilder.mirror.marks import rescue
 from wheelbuilder.mirror.memo import Memo
 from wheelbuilder.mirror.merge import Edit, Merged, Refused, merge
+from wheelbuilder.mirror.needs import Claim
 from wheelbuilder.mirror.read import parse_state, read_head, state_bytes
 from wheelbuilder.mirror.renew import renew
 from wheelbuilder.mirror.states import MirrorFile, ProjectState, timestamp
@@ -29,11 +30,15 @@ from wheelbuilder.plan.files import IndexFile
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Change:
-    """What to add to a project: wheels of ours, and upstream's files of the pinned versions (whole view)."""
+    """What to add to a project: wheels of ours, and upstream's files of the pinned versions (whole view).
+
+    claim: which files a list needs.
+    """
 
     project: NormalizedName
     wheels: tuple[NewWheel, ...] = ()
     upstream: tuple[IndexFile, ...] = ()
+    claim: Claim | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,7 +90,7 @@ def rehearse(
     """Say what `publish` would come to on the channel as it is now, and write nothing; errors as there."""
     commit = read_head(store, check_channel(channel)).commit
     edits = _edits(_by_project(changes), now, strict=strict)
-    changing = _Amendment(store=store, edits=edits, supply=None, memo=None, cache=cache)
+    changing = _Amendment(store=store, edits=edits, time=timestamp(now), supply=None, memo=None, cache=cache)
     changing.draft(commit)
     return changing.published(Head(commit=commit))
 
@@ -126,7 +131,9 @@ def amend(
     supply: called with the files that the commit adds, before anything refers to them. note: why, for people.
     memo: what is remembered of the same edits.
     """
-    changing = _Amendment(store=store, edits=edits, supply=supply, memo=memo, cache=cache)
+    changing = _Amendment(
+        store=store, edits=edits, time=timestamp(now), supply=supply, memo=memo, cache=cache
+    )
     author = Author(run=run, note=note, now=now)
     head = advance(store, check_channel(channel), changing.draft, author, cache=cache)
     return changing.published(head)
@@ -138,6 +145,7 @@ class _Amendment:
 
     store: Store
     edits: Mapping[NormalizedName, Edit]
+    time: str
     supply: Supply | None
     memo: Memo | None
     cache: Path | None
@@ -152,7 +160,7 @@ class _Amendment:
             self.refused = known
             return None
         before, stored = self._states(commit)
-        merged = {name: edit(before[name]) for name, edit in sorted(self.edits.items())}
+        merged = {name: self._edited(edit, before[name]) for name, edit in sorted(self.edits.items())}
         changed = {name: it.state for name, it in merged.items() if it.state != before[name]}
         self.changed = tuple(changed)
         self.refused = tuple(refusal for it in merged.values() for refusal in it.refused)
@@ -164,6 +172,10 @@ class _Amendment:
             return None
         grown = (name for name, state in changed.items() if state.extends(before[name]))
         return replace(_draft(commit, changed, stored), grown=frozenset(grown))
+
+    def _edited(self, edit: Edit, before: ProjectState) -> Merged:
+        merged = edit(before)
+        return replace(merged, state=merged.state.following(before, self.time))
 
     def published(self, head: Head) -> Published:
         """Return what came of it."""
@@ -230,12 +242,16 @@ def _joined(first: Change | None, second: Change) -> Change:
         project=second.project,
         wheels=(*first.wheels, *second.wheels),
         upstream=(*first.upstream, *second.upstream),
+        claim=second.claim or first.claim,
     )
 
 
 def _edit(change: Change, time: str, state: ProjectState) -> Merged:
     _check(change)  # here: what is remembered was checked when it was
-    return merge(state, [_mirror_file(wheel, time) for wheel in change.wheels], change.upstream)
+    merged = merge(state, [_mirror_file(wheel, time) for wheel in change.wheels], change.upstream)
+    if not change.claim:
+        return merged
+    return replace(merged, state=replace(merged.state, needs=change.claim.merged(state.needs)))
 
 
 def _strict_edit(change: Change, time: str, state: ProjectState) -> Merged:

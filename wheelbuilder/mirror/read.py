@@ -55,6 +55,12 @@ def gap_files(
     return {name: tuple(file.as_index_file() for file in state.in_gap) for name, state in states.items()}
 
 
+def gap_states(store: Store, commit: Commit, *, cache: Path | None = None) -> tuple[ProjectState, ...]:
+    """Read the states of the projects that the gap view of a commit has, sorted by name."""
+    wanted = {name: commit.projects[name] for name in sorted(commit.gap)}
+    return tuple(read_states(store, wanted, cache=cache).values())
+
+
 def published_metadata(store: Store, file: IndexFile) -> bytes | None:
     """Read the METADATA beside one of our wheels (PEP 658); None where it is gone."""
     found = store.get(f"{file.url}.metadata")

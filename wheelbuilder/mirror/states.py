@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from operator import attrgetter
@@ -21,6 +21,7 @@ from wheelbuilder.errors import ConfigurationError, IntegrityError
 from wheelbuilder.inputs.tables import Table
 from wheelbuilder.mirror.documents import REPAIR, canonical, project_name, table
 from wheelbuilder.mirror.layout import SHA256, WHEEL_NAME, blob_key
+from wheelbuilder.mirror.needs import Need, as_tree, of_tree
 from wheelbuilder.plan.files import FileName, IndexFile, parse_filename, unservable
 
 _FILENAME = attrgetter("filename")
@@ -83,11 +84,17 @@ _Kin = tuple[Version | None, frozenset[str]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProjectState:
-    """Everything a channel holds of one project; `upstream` are upstream's files of the pinned versions."""
+    """Everything a channel holds of one project.
+
+    upstream: its files of the pinned versions. needs: who needs which of our files. unneeded: since when no
+    branch needs a file that one has needed, by its name.
+    """
 
     name: NormalizedName
     files: tuple[MirrorFile, ...] = ()
     upstream: tuple[IndexFile, ...] = ()
+    needs: tuple[Need, ...] = ()
+    unneeded: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def served(self) -> tuple[MirrorFile, ...]:
@@ -101,6 +108,20 @@ class ProjectState:
     def in_gap(self) -> tuple[MirrorFile, ...]:
         """Our files that the gap view lists: those that are served and not retired."""
         return tuple(file for file in self.served if file.retired is None)
+
+    def following(self, before: ProjectState, time: str) -> ProjectState:
+        """Return it without needs of files that nobody is served; those that were needed before are noted.
+
+        time: RFC 3339, when that is.
+        """
+        if not (self.needs or self.unneeded or before.needs):
+            return self
+        served = {file.filename for file in self.in_gap}
+        needs = tuple(need for need in self.needs if need.filename in served)
+        needed = {need.filename for need in needs}
+        lapsed = {need.filename for need in before.needs} | self.unneeded.keys()
+        gone = lapsed & {file.filename for file in self.files} - needed
+        return replace(self, needs=needs, unneeded={name: self.unneeded.get(name, time) for name in gone})
 
     def extends(self, older: ProjectState) -> bool:
         """Say whether pages list, as it was, all that they listed of an older state."""
@@ -117,6 +138,9 @@ class ProjectState:
         for theirs in self.upstream:
             if reason := unservable(theirs):
                 raise IntegrityError(f"{where}: {theirs.filename!r}: {reason}.", REPAIR)
+        named = {need.filename for need in self.needs} | self.unneeded.keys()
+        for filename in sorted(named - {file.filename for file in self.files}):
+            raise IntegrityError(f"{where}: {filename!r} is said to be needed, and is not there.", REPAIR)
         return self
 
     def to_bytes(self) -> bytes:
@@ -126,6 +150,8 @@ class ProjectState:
                 "name": self.name,
                 "files": [_OURS.given(file) for file in sorted(self.files, key=_FILENAME)],
                 "upstream": [_THEIRS.given(file) for file in sorted(self.upstream, key=_FILENAME)],
+                **({"needs": as_tree(self.needs)} if self.needs else {}),
+                **({"unneeded": dict(self.unneeded)} if self.unneeded else {}),
             }
         )
 
@@ -138,9 +164,18 @@ class ProjectState:
                 name=project_name(values.get("name", str), where),
                 files=_OURS.read(values, "files"),
                 upstream=_THEIRS.read(values, "upstream"),
+                needs=_needs(values),
+                unneeded=values.mapping("unneeded"),
             ).checked(where)
         except ConfigurationError as error:
             raise IntegrityError(str(error), REPAIR) from None
+
+
+def _needs(values: Table) -> tuple[Need, ...]:
+    try:
+        return of_tree(values.get("needs", dict, {}))
+    except ValueError as error:
+        raise values.error("needs", str(error)) from None
 
 
 def timestamp(moment: datetime) -> str:

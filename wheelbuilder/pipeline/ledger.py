@@ -17,6 +17,7 @@ from wheelbuilder.mirror.merge import Refused
 from wheelbuilder.mirror.publish import Change, publish
 from wheelbuilder.mirror.read import states_cache
 from wheelbuilder.mirror.wheels import read_wheel
+from wheelbuilder.pipeline.needs import Needs
 from wheelbuilder.pipeline.request import Request, Watch
 from wheelbuilder.plan.decisions import Build
 from wheelbuilder.plan.experience import Experience
@@ -61,6 +62,10 @@ class Ledger:
         return [kept for kept in self.records if kept.outcome.build.key in self._planned]
 
     @cached_property
+    def _needs(self) -> Needs:
+        return Needs(self.request)
+
+    @cached_property
     def _planned(self) -> frozenset[str]:
         return frozenset(build.key for build in self.request.plan.builds)
 
@@ -81,9 +86,9 @@ class Ledger:
     def flush(self) -> None:
         """Publish what waits: records first, so that nothing is published without its provenance."""
         self._keep()
-        changes = [] if self._upstream_is_out else list(upstream_changes(self.request.plan))
         built = self._unpublished
-        changes += [_change(outcome) for outcome in built]
+        changes = [] if self._upstream_is_out else list(self.offer())
+        changes += [*map(_change, built), *self._needs.new()]
         store, channel = self.request.store, self.request.listed.channel
         done = publish(store, channel, changes, run=self.run, now=datetime.now(UTC), cache=states_cache())
         self._learn()
@@ -97,11 +102,18 @@ class Ledger:
         if done.changed:
             self.watch.published(done.number, done.changed)
 
+    def offer(self) -> Iterator[Change]:
+        """Yield what a run offers before it has built anything: upstream's files, and what the list needs."""
+        yield from upstream_changes(self.request.plan)
+        yield from self._needs.all()
+
     def _enter(self, outcome: Outcome) -> None:
         kept = record(outcome)
         self.records.append(kept.without_data())
         self._unkept.append(kept)
         self._unlearned.append(outcome)
+        if outcome.build.key in self._planned:
+            self._needs.add(outcome)
         if isinstance(outcome, Built) and outcome.build.key in self._planned:
             self._unpublished.append(outcome)
         self._keep()

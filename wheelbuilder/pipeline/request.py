@@ -39,9 +39,10 @@ class Request:
     """What a run is asked to do. jobs: builds at a time; None for one a core.
 
     mirror: what the channel serves. memory: what is known of earlier builds, and learns. retry: also build
-    what failed lately. forced: what is built is there already, so that a failure is told, but not
-    remembered. rung: the only one for targets that this machine does not run itself. deadline: on the
-    monotonic clock. grace: seconds that builds get which still run then.
+    what failed lately. whole: the plan has every project that the list wants. forced: what is built is
+    there already, so that a failure is told, but not remembered. rung: the only one for targets that this
+    machine does not run itself. deadline: on the monotonic clock. grace: seconds that builds get which
+    still run then.
     """
 
     listed: RequirementsList
@@ -52,6 +53,7 @@ class Request:
     mirror: MirrorFiles
     memory: Memory
     retry: bool = False
+    whole: bool = True
     forced: bool = False
     jobs: int | None = None
     engine: str | None = None

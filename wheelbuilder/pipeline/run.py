@@ -20,7 +20,7 @@ from wheelbuilder.inputs.targets import Target
 from wheelbuilder.mirror.merge import Refused
 from wheelbuilder.mirror.publish import remember
 from wheelbuilder.mirror.read import gap_files, read_head, states_cache
-from wheelbuilder.pipeline.ledger import Ledger, upstream_changes
+from wheelbuilder.pipeline.ledger import Ledger
 from wheelbuilder.pipeline.request import Request, Watch
 from wheelbuilder.plan.coverage import Coverage, coverage, quarantined
 from wheelbuilder.plan.experience import Lessons
@@ -125,7 +125,7 @@ def _conclude(request: Request, ledger: Ledger, started: datetime, seconds: floa
         untold=[str(each) for each in request.listed.untold],
     )
     if ledger.changed:
-        _remember(request, ledger.run)
+        _remember(request, ledger)
     new = untold(request.plan, ended, request.memory.experience)
     worth_keeping = ledger.records or ledger.changed or ledger.unfinished or new
     key = keep_run(request.store, ledger.run, document) if worth_keeping else None
@@ -142,12 +142,11 @@ def _conclude(request: Request, ledger: Ledger, started: datetime, seconds: floa
     )
 
 
-def _remember(request: Request, run: str) -> None:
-    """Let the next run know without reading that what upstream has is on the pages."""
-    store, channel = request.store, request.listed.channel
-    offer = list(upstream_changes(request.plan))
+def _remember(request: Request, ledger: Ledger) -> None:
+    """Let the next run know without reading that what it will offer is there already."""
+    store, channel, offer = request.store, request.listed.channel, list(ledger.offer())
     with suppress(WheelbuilderError):  # it is only a saving
-        remember(store, channel, offer, run=run, now=datetime.now(UTC), cache=states_cache())
+        remember(store, channel, offer, run=ledger.run, now=datetime.now(UTC), cache=states_cache())
 
 
 def _rows(refused: Iterable[Refused]) -> list[dict[str, str]]:

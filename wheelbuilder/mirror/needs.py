@@ -1,0 +1,79 @@
+"""Which branches of which lists need a project's files: what lists claim, and how claims are merged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Tree = dict[str, dict[str, dict[str, list[str]]]]  # file, list, branch: targets
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, order=True)
+class Need:
+    """A file that an installer takes for the pin of a branch on a target. owner: the name of the list."""
+
+    filename: str
+    owner: str
+    branch: str
+    target: str
+
+    @property
+    def slot(self) -> tuple[str, str, str]:
+        """What can need one file of a project only."""
+        return self.owner, self.branch, self.target
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """What a run knows of the needs that its list has of a project.
+
+    branches, targets: all of the list. judged: the targets that the run has looked at; of the others, and of
+    other lists, it knows nothing.
+    """
+
+    owner: str
+    branches: tuple[str, ...]
+    targets: tuple[str, ...]
+    judged: tuple[str, ...]
+    needs: tuple[Need, ...] = ()
+
+    def merged(self, known: Iterable[Need]) -> tuple[Need, ...]:
+        """Return what is needed, by all that was known and by this claim."""
+        taken = {need.slot for need in self.needs}
+        kept = {need for need in known if need.slot not in taken and self._leaves(need)}
+        return tuple(sorted(kept | {*self.needs}))
+
+    def _leaves(self, need: Need) -> bool:
+        if need.owner != self.owner:
+            return True
+        is_listed = need.branch in self.branches and need.target in self.targets
+        return is_listed and need.target not in self.judged
+
+
+def as_tree(needs: Iterable[Need]) -> Tree:
+    """Return needs as the JSON values that a state has."""
+    tree: Tree = {}
+    for need in sorted(needs):
+        branches = tree.setdefault(need.filename, {}).setdefault(need.owner, {})
+        branches.setdefault(need.branch, []).append(need.target)
+    return tree
+
+
+def of_tree(tree: Mapping[str, Any]) -> tuple[Need, ...]:
+    """Read what `as_tree` gave; ValueError where it did not."""
+    try:
+        needs = tuple(_needs(tree))
+    except (AttributeError, TypeError):
+        raise ValueError("is not a table of files, lists, branches and targets") from None
+    if not all(isinstance(need.target, str) for need in needs):
+        raise ValueError("names targets that are no strings")
+    return needs
+
+
+def _needs(tree: Mapping[str, Any]) -> Iterator[Need]:
+    for filename, owners in tree.items():
+        for owner, branches in owners.items():
+            for branch, targets in branches.items():
+                for target in targets:
+                    yield Need(filename=filename, owner=owner, branch=branch, target=target)

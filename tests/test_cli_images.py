@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from engines import engine, image, root
+from test_toolchain import FOREIGN
 
+from wheelbuilder.build.cache import cache_home
+from wheelbuilder.build.emulation import MACHINE
 from wheelbuilder.cli.doctor import command as doctor
 from wheelbuilder.cli.images import chosen, command
 from wheelbuilder.errors import ConfigurationError, WheelbuilderError
@@ -88,6 +91,36 @@ packages = { build = ["gcc"], bare = ["python3"] }
     assert call(*words, "--dry-run").stdout == f"would remove {stale}\n" and engine().has(stale)
     assert f"removing {stale}\n" in call(*words).stdout and not engine().has(stale)
     assert engine().has(root().tag)
+
+
+@pytest.mark.engine
+def test_a_toolchain_is_made_once_listed_and_not_pruned() -> None:
+    words = ("--family", "bookworm", "--arch", FOREIGN)
+    made = call("toolchain", *words)
+    name, folder = made.stdout.split()
+    assert name == f"bookworm-{FOREIGN}-toolchain" and Path(folder).is_dir()
+    rows = {row["root"]: row for row in json.loads(call("list", *words, "--json").stdout)}
+    assert rows[name]["here"] and rows[name]["image"] == folder
+    assert folder not in call("prune", *words, "--dry-run").stdout
+
+
+@pytest.mark.engine
+def test_a_toolchain_that_no_row_asks_for_is_pruned() -> None:
+    stale = cache_home() / "toolchains" / "0123"
+    stale.mkdir(parents=True)
+    (stale / "about").write_text("prunetest-vax-toolchain")
+    families = ["--family", "bullseye"]
+    assert str(stale) not in call("prune", *families, "--dry-run").stdout
+    (stale / "about").write_text("bullseye-vax-toolchain")
+    assert f"would remove bullseye-vax-toolchain {stale}" in call("prune", *families, "--dry-run").stdout
+    assert stale.exists()
+    assert f"removing bullseye-vax-toolchain {stale}" in call("prune", *families).stdout
+    assert not stale.exists()
+
+
+def test_a_native_root_takes_no_toolchain() -> None:
+    error = call("toolchain", "--family", "bookworm", "--arch", MACHINE).exception
+    assert isinstance(error, ConfigurationError) and "images.toml" in error.hint
 
 
 @pytest.mark.engine

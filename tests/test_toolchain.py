@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from wheelbuilder.build.emulation import MACHINE
 from wheelbuilder.build.toolchain import Toolchain, ensure
 from wheelbuilder.build.toolchain_layout import INSIDE
 from wheelbuilder.build.toolchain_names import BUILT_FOR, TELLING
+from wheelbuilder.build.toolchain_proof import prove
+from wheelbuilder.errors import UnreachableError
 from wheelbuilder.inputs.images import Catalogue, Role, default_path
 
 FOREIGN = "aarch64" if MACHINE == "x86_64" else "x86_64"
@@ -105,3 +108,16 @@ class TestForeignRoot:
         both = shell(f"{script}\necho --\nPATH=/usr/bin:/bin; unset PKG_CONFIG_LIBDIR MAKE_HOST\n{script}")
         at = both.index("--")
         assert both[:at] == both[at + 1 :] and at >= least
+
+    def test_cmake_sees_the_roots_machine(self) -> None:
+        answer = "cmake_host_system_information(RESULT machine QUERY OS_PLATFORM)\nmessage(${machine})"
+        script = f"echo '{answer}' >machine.cmake; {INSIDE}/usr/bin/cmake -P machine.cmake 2>&1"
+        assert shell(script) == [FOREIGN]
+
+    def test_programs_of_each_language_are_proven(self) -> None:
+        assert prove(engine(), image(FOREIGN, Role.BUILD), toolchain()) == "compiles, links and runs C, C++"
+
+    def test_a_program_for_another_machine_is_no_proof(self) -> None:
+        lying = replace(toolchain(), arch=CATALOGUE.architectures["s390x"])
+        with pytest.raises(UnreachableError, match="The C program is not for s390x"):
+            prove(engine(), image(FOREIGN, Role.BUILD), lying)

@@ -9,20 +9,28 @@ from pathlib import Path
 
 from wheelbuilder.build.cache import cache_home
 from wheelbuilder.build.emulation import MACHINE, is_native
-from wheelbuilder.inputs.images import Architecture, Catalogue, Root, Source
+from wheelbuilder.inputs.images import Architecture, Catalogue, Role, Root, Source
 
-FORMAT = 1  # raised when the way toolchains are made changes what is in them
+FORMAT = 2  # raised when the way toolchains are made changes what is in them
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Blueprint:
-    """A toolchain of a family for one architecture, on this machine, made or not. packages: of the suite."""
+    """A toolchain of a family for one architecture, on this machine, made or not.
+
+    packages: of the suite. workshop: the family's build root for this machine itself.
+    """
 
     family: str
     suite: str
-    host: Architecture
+    workshop: Root
     arch: Architecture
     packages: tuple[str, ...]
+
+    @property
+    def host(self) -> Architecture:
+        """This machine's architecture."""
+        return self.workshop.arch
 
     @property
     def name(self) -> str:
@@ -43,16 +51,16 @@ class Blueprint:
 
 def blueprint(catalogue: Catalogue, root: Root) -> Blueprint | None:
     """Return the blueprint of the toolchain for a root, None where the machine or the table has none."""
-    host = catalogue.architectures.get(MACHINE)
-    packages = catalogue.families[root.family].toolchain
-    if root.source is not Source.ARCHIVE or not packages:
+    family = catalogue.families[root.family]
+    workshop = family.roots.get((MACHINE, Role.BUILD))
+    if root.source is not Source.ARCHIVE or not family.toolchain:
         return None
-    if host is None or is_native(root.arch) or root.arch.cross is None:
+    if workshop is None or is_native(root.arch) or root.arch.cross is None:
         return None
     return Blueprint(
         family=root.family,
         suite=root.suite,
-        host=host,
+        workshop=workshop,
         arch=root.arch,
-        packages=tuple(package.format(cross=root.arch.cross) for package in packages),
+        packages=tuple(package.format(cross=root.arch.cross) for package in family.toolchain),
     )

@@ -8,14 +8,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from wheelbuilder.build import toolchain
+from wheelbuilder.build.blueprints import Blueprint, blueprint
 from wheelbuilder.build.cache import cache_home
 from wheelbuilder.build.emulation import BINFMT, interpreter, is_native
 from wheelbuilder.build.engine import Engine
 from wheelbuilder.build.engine_probe import find
 from wheelbuilder.build.roots import local_roots
 from wheelbuilder.build.smoke import smoke
+from wheelbuilder.build.toolchain_proof import prove
 from wheelbuilder.errors import WheelbuilderError
-from wheelbuilder.inputs.images import Architecture, Catalogue, Root
+from wheelbuilder.inputs.images import Architecture, Catalogue, Role, Root
 
 LOW_DISK = 10 << 30  # bytes: a build root takes 0.4 GB, a build up to a few
 SETUP = (
@@ -102,6 +105,9 @@ def _roots(engine: Engine, catalogue: Catalogue, *, try_roots: bool) -> Iterator
     present = [root for root in catalogue.roots() if root.tag in here]
     for root in present:
         yield _root(engine, root) if try_roots else Finding(subject=root.name, works=True, words="is here")
+        plan = blueprint(catalogue, root)
+        if plan and root.role is Role.BUILD and plan.folder.exists():
+            yield _toolchain(engine, catalogue, root, plan, try_it=try_roots)
     missing = sum(1 for root in catalogue.roots()) - len(present)
     words = f"{len(present)} are here; {missing} are made or pulled when first needed"
     yield Finding(subject="roots", works=True, words=words)
@@ -113,3 +119,13 @@ def _root(engine: Engine, root: Root) -> Finding:
     except WheelbuilderError as error:
         remedy = f"Remove it with `{engine.name} rmi {root.tag}`; the next run makes it again."
         return Finding(subject=root.name, works=False, words=error.message, remedy=remedy)
+
+
+def _toolchain(engine: Engine, catalogue: Catalogue, root: Root, plan: Blueprint, *, try_it: bool) -> Finding:
+    try:
+        made = toolchain.ensure(engine, catalogue, root, log=cache_home() / "logs" / f"{plan.name}.log")
+        words = prove(engine, root.tag, made) if made and try_it else "is here"
+        return Finding(subject=plan.name, works=True, words=words)
+    except WheelbuilderError as error:
+        remedy = f"Remove {plan.folder}; the next run makes it again. Builds go on with emulated compilers."
+        return Finding(subject=plan.name, works=False, words=error.message, remedy=remedy)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from wheelbuilder.build import roots
+from wheelbuilder.build import roots, uname_library
 from wheelbuilder.build.blueprints import Blueprint, blueprint
 from wheelbuilder.build.cache import cache_home, locked
 from wheelbuilder.build.containers import Mount
@@ -26,6 +26,7 @@ from wheelbuilder.inputs.images import Architecture, Catalogue, Role, Root
 from wheelbuilder.inputs.targets import Target
 
 NAMES = "names"  # the folder of each toolchain for what its roots call its programs
+ABOUT = "about"  # the file of each toolchain with its name for people
 SHELL = "usr/bin/dash"
 
 
@@ -63,6 +64,10 @@ class Toolchain:
         """The folder inside that comes first in PATH, after that of the build's own environment."""
         return f"{INSIDE}/bin"
 
+    def has(self, name: str) -> bool:
+        """Say whether a program of this name is native in the root."""
+        return (self.names / name).is_symlink()
+
     @property
     def environment(self) -> dict[str, str]:
         """Variables that make native programs answer as the root's own do."""
@@ -84,11 +89,13 @@ def ensure(
     *,
     log: Path,
     report: Callable[[str], None] = lambda _: None,
+    updates: bool = True,
 ) -> Toolchain | None:
     """Return the toolchain for the build root of a target, or for this very root, making what is missing.
 
     None where there is none: the root is not foreign to this machine, the image table names no packages
-    for its family, or this machine cannot unpack them. Raises what making a root does.
+    for its family, or this machine cannot unpack them. updates: see `unpacking.extract`. Raises what
+    making a root does.
     """
     root = wanted if isinstance(wanted, Root) else catalogue.root(wanted, Role.BUILD)
     plan = blueprint(catalogue, root)
@@ -97,7 +104,7 @@ def ensure(
     if not plan.folder.exists():
         with locked(f"toolchain-{plan.digest}"):
             if not plan.folder.exists():  # another process may have made it while we waited
-                _make(plan, log, report)
+                _make(engine, plan, log, report, updates=updates)
     names = plan.folder / NAMES / root.digest
     if not names.exists():
         with engine.mounted(roots.ensure(engine, root, log=log, report=report)) as tree:
@@ -118,7 +125,9 @@ def _can_unpack() -> bool:
     return os.geteuid() == 0 and shutil.which("mmdebstrap") is not None
 
 
-def _make(plan: Blueprint, log: Path, report: Callable[[str], None]) -> None:
+def _make(
+    engine: Engine, plan: Blueprint, log: Path, report: Callable[[str], None], *, updates: bool
+) -> None:
     started = time.monotonic()
     report(f"making the toolchain {plan.name}")
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -126,17 +135,20 @@ def _make(plan: Blueprint, log: Path, report: Callable[[str], None]) -> None:
     for other in making.glob(f"toolchain-{plan.digest}-*"):
         discard(other)  # we hold the lock: what lies there is of a process that died
     folder = making / f"toolchain-{plan.digest}-{our_mark()}"
-    folder.mkdir(parents=True)
+    (folder / "uname").mkdir(parents=True)
     try:
+        native = roots.ensure(engine, plan.workshop, log=log, report=report, updates=updates)
+        uname = uname_library.compiled(engine, native, plan.arch.name, folder / "uname")
         contents = Contents(
             name=f"The toolchain {plan.name}",
             suite=plan.suite,
             architecture=plan.host.debian,
             packages=plan.packages,
         )
-        extract(contents, folder / "tree", log=log)
-        lay_out(folder / "tree", plan.host)
+        extract(contents, folder / "tree", log=log, updates=updates)
+        lay_out(folder / "tree", plan.host, uname)
         (folder / "tree" / NAMES).mkdir()
+        (folder / "tree" / ABOUT).write_text(plan.name, encoding="ascii")
         plan.folder.parent.mkdir(exist_ok=True)
         (folder / "tree").rename(plan.folder)
     finally:
@@ -144,8 +156,17 @@ def _make(plan: Blueprint, log: Path, report: Callable[[str], None]) -> None:
     report(f"made the toolchain {plan.name} in {time.monotonic() - started:.0f} s")
 
 
-def unused(catalogue: Catalogue) -> Iterator[Path]:
-    """Yield the folders of toolchains that no row of the image table asks for."""
+def unused(catalogue: Catalogue) -> Iterator[tuple[str, Path]]:
+    """Yield name and folder of each toolchain here that no row of the image table asks for."""
     kept = {plan.folder for root in catalogue.roots() if (plan := blueprint(catalogue, root))}
-    folder = cache_home() / "toolchains"
-    yield from sorted(path for path in folder.glob("*") if path not in kept)
+    for folder in sorted((cache_home() / "toolchains").glob("*")):
+        if folder not in kept:
+            yield (folder / ABOUT).read_text(encoding="ascii"), folder
+
+
+def remove(folder: Path) -> None:
+    """Remove a toolchain; what is left of it in the middle of that is no toolchain any more."""
+    doomed = cache_home() / "making" / f"{folder.name}-{our_mark()}"
+    doomed.parent.mkdir(exist_ok=True)
+    folder.rename(doomed)
+    discard(doomed)

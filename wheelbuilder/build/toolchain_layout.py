@@ -9,24 +9,35 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 from elftools.elf.segments import InterpSegment
 
-from wheelbuilder.build import process
+from wheelbuilder.build import process, uname_library
 from wheelbuilder.build.emulation import header
 from wheelbuilder.errors import UnreachableError
 from wheelbuilder.inputs.images import Architecture
 
 INSIDE = "/opt/wheelbuilder/native"  # where a toolchain is seen in a foreign build root
+# What native programs that ask the kernel for its machine are given first: it names that of the root.
+UNAME = f"{INSIDE}/lib/uname.so"
+ASK_THE_KERNEL = ("cmake",)
 NOBODY = 65534
 COMPILE_TIMEOUT = 600.0  # seconds
 CROSS = "usr/lib/gcc-cross"
 UNUSED = ("doc", "info", "locale", "man", "lintian", "bash-completion", "common-licenses", "pkgconfig")
 
 
-def lay_out(folder: Path, host: Architecture) -> None:
-    """Make a toolchain, to be seen at INSIDE, of the packages that were unpacked here. Needs root."""
+def lay_out(folder: Path, host: Architecture, uname: Path) -> None:
+    """Make a toolchain, to be seen at INSIDE, of the packages that were unpacked here. Needs root.
+
+    uname: the library for programs that ask the kernel which machine it is.
+    """
     _compile_modules(folder)
     _take_the_roots_own(folder, host)
     _remove_unused(folder)
     (folder / "bin").mkdir()  # the names of a root are mounted there
+    library = folder / Path(UNAME).relative_to(INSIDE)
+    library.parent.mkdir()
+    shutil.copyfile(uname, library)
+    for name in ASK_THE_KERNEL:
+        uname_library.give(folder / "usr/bin" / name, UNAME)
 
 
 def is_program_of(path: Path, host: Architecture) -> bool:

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from wheelbuilder.build import toolchain
+from wheelbuilder.build.blueprints import Blueprint, blueprint
 from wheelbuilder.build.cache import cache_home
 from wheelbuilder.build.engine_probe import find
 from wheelbuilder.build.manifests import push
@@ -17,7 +19,7 @@ from wheelbuilder.build.roots import ensure, local_roots, remove
 from wheelbuilder.cli.options import images_option, json_option
 from wheelbuilder.cli.planning import read_catalogue
 from wheelbuilder.cli.screen import say, say_json
-from wheelbuilder.errors import ConfigurationError
+from wheelbuilder.errors import ConfigurationError, UnreachableError
 from wheelbuilder.inputs.images import Catalogue, Role, Root, Source, default_path
 
 
@@ -74,18 +76,22 @@ def chosen(
 
 @click.group()
 def command() -> None:
-    """List, build, prune and push root images."""
+    """List, build, prune and push root images, and make native toolchains for foreign ones."""
 
 
 @command.command("list")
 @choosing
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def list_command(*, roots: tuple[Root, ...], preferred: str | None, as_json: bool) -> None:
-    """Print the roots of the image table and which of them are here."""
+    """Print the roots and toolchains of the image table and which of them are here."""
     here = local_roots(find(preferred))
     rows = [
         {"root": root.name, "source": root.source.value, "image": root.tag, "here": root.tag in here}
         for root in roots
+    ]
+    rows += [
+        {"root": plan.name, "source": "archive", "image": str(plan.folder), "here": plan.folder.exists()}
+        for _, plan in planned_toolchains(roots)
     ]
     if as_json:
         say_json(rows)
@@ -120,11 +126,42 @@ def build_command(*, roots: tuple[Root, ...], preferred: str | None, without_upd
         say(f"{root.name} {image}")
 
 
+@command.command("toolchain")
+@choosing
+@click.option("--without-updates", is_flag=True, help="Leave out a suite's updates (half updated mirrors).")
+def toolchain_command(*, roots: tuple[Root, ...], preferred: str | None, without_updates: bool) -> None:
+    """Make the native toolchains that are missing, for roots that this machine has to emulate."""
+    engine = find(preferred)
+    plans = planned_toolchains(roots)
+    if not plans:
+        raise ConfigurationError(
+            "No root that fits takes a native toolchain.",
+            "One is made for foreign roots of archive families whose row in images.toml names its packages.",
+        )
+    for root, plan in plans:
+        log = cache_home() / "logs" / f"{plan.name}.log"
+        catalogue = click.get_current_context().obj
+        made = toolchain.ensure(engine, catalogue, root, log=log, report=_say, updates=not without_updates)
+        if made is None:
+            raise UnreachableError(
+                f"The toolchain {plan.name} cannot be made here: it takes root and the program mmdebstrap.",
+                "As root on Debian or Ubuntu: `make setup`. Without one the root's own compiler is emulated.",
+            )
+        say(f"{plan.name} {made.folder}")
+
+
+def planned_toolchains(roots: Iterable[Root]) -> tuple[tuple[Root, Blueprint], ...]:
+    """Return the build roots among these that take a toolchain on this machine, with what it consists of."""
+    catalogue = click.get_current_context().obj
+    builds = [root for root in roots if root.role is Role.BUILD]
+    return tuple((root, plan) for root in builds if (plan := blueprint(catalogue, root)))
+
+
 @command.command("prune")
 @choosing
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 def prune_command(*, roots: tuple[Root, ...], preferred: str | None, dry_run: bool) -> None:
-    """Remove our images that no row of the image table asks for, and containers whose driver is dead.
+    """Remove images and toolchains that no row of the image table asks for, and containers of dead drivers.
 
     Roots with a recipe's system packages go too: the next run makes those it needs again.
     """
@@ -138,6 +175,12 @@ def prune_command(*, roots: tuple[Root, ...], preferred: str | None, dry_run: bo
             say(f"{'would remove' if dry_run else 'removing'} {image}")
             if not dry_run:
                 remove(engine, image)
+    families = {root.family for root in roots}
+    for name, folder in toolchain.unused(click.get_current_context().obj):
+        if name.partition("-")[0] in families:
+            say(f"{'would remove' if dry_run else 'removing'} {name} {folder}")
+            if not dry_run:
+                toolchain.remove(folder)
 
 
 @command.command("push")

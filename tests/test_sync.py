@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from mirrors import snapshot as files_of
 from packaging.utils import canonicalize_name
 
 from wheelbuilder.cli.main import wheelbuilder
-from wheelbuilder.errors import ConfigurationError, IntegrityError
+from wheelbuilder.errors import ConfigurationError, IntegrityError, InterruptedRunError
 from wheelbuilder.mirror.advance import Author
 from wheelbuilder.mirror.audit import audit, is_clean
 from wheelbuilder.mirror.channels import Reference, promote, resolve, rollback
@@ -215,19 +216,74 @@ def test_a_prune_of_the_destination_between_the_survey_and_the_copy(
     prune(target, commits=1, grace=timedelta(days=7), now=NOW + timedelta(days=30))
 
 
-def test_a_snapshot_that_is_removed_while_it_is_copied(
-    source: DirectoryStore, target: DirectoryStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("wheelbuilder.mirror.store.WORKERS", 1)  # before its first page is copied
+class Dropping(Interfering):
+    """A store in which a snapshot is dropped when so many of its pages are read, and maybe taken again."""
 
-    class Removing(Interfering):
+    def __init__(self, store: DirectoryStore, pages: int, *, again: bool) -> None:
+        super().__init__(store, 0, nothing_at_all)
+        self.pages = pages
+        self.again = again
+        self.turn = Lock()
+
+    def download(self, key: str, path: Path) -> bool:
+        if "/snapshots/1/" in key:
+            with self.turn:
+                if self.pages == 0:
+                    commit = resolve(self.store, Reference.parse("candidate@1"))
+                    drop(self.store, "candidate", 1)
+                    missed = super().download(key, path)
+                    if self.again:
+                        take(self.store, "candidate", commit, now=LATER)
+                    self.pages -= 1
+                    return missed
+                self.pages -= 1
+        return super().download(key, path)
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("pages", [0, 1, 5])
+def test_a_snapshot_that_is_dropped_while_it_is_copied(
+    source: DirectoryStore, target: DirectoryStore, monkeypatch: pytest.MonkeyPatch, pages: int, again: bool
+) -> None:
+    monkeypatch.setattr("wheelbuilder.mirror.store.QUICK", 0.0)  # several workers although nothing waits
+    synced(Dropping(source, pages, again=again), target)
+    assert snapshots(target, "candidate") == ()
+    assert not list(target.list("channels/candidate/snapshots/"))
+    assert_clean(target)
+    synced(source, target)
+    assert snapshots(target, "candidate") == snapshots(source, "candidate")
+    assert len(snapshots(target, "candidate")) == again
+    assert_clean(target)
+
+
+def test_a_snapshot_that_is_dropped_between_two_copies_leaves_nothing(
+    source: DirectoryStore, target: DirectoryStore
+) -> None:
+    """The first copy ends amid its pages, the second finds them there."""
+    watched = Interfering(target, 0, nothing_at_all)
+    copying = survey(source, target)
+    page = "channels/candidate/snapshots/1/simple/index.html"
+
+    class Dying(Interfering):
         def download(self, key: str, path: Path) -> bool:
-            if "/snapshots/1/" in key and snapshots(self.store, "candidate"):
-                drop(self.store, "candidate", 1)
+            if key == page:
+                raise InterruptedRunError("killed")
             return super().download(key, path)
 
-    synced(Removing(source, 0, nothing_at_all), target)
-    assert snapshots(target, "candidate") == ()
+    with pytest.raises(InterruptedRunError):
+        copy(Dying(source, 0, nothing_at_all), watched, copying)
+    assert list(target.list("channels/candidate/snapshots/"))
+    synced(Dropping(source, 0, again=False), target)
+    assert not list(target.list("channels/candidate/snapshots/"))
+    assert_clean(target)
+
+
+def test_pages_of_a_snapshot_that_is_not_listed_are_not_copied(
+    source: DirectoryStore, target: DirectoryStore
+) -> None:
+    source.put("channels/candidate/snapshots/2/simple/index.html", b"", content_type="", cache_control="")
+    synced(source, target)
+    assert {key.split("/")[3] for key in visible(target) if "/snapshots/" in key} == {"1"}
     assert_clean(target)
 
 

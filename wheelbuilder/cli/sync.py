@@ -23,7 +23,8 @@ from wheelbuilder.mirror.sync import PRUNED, copy, survey
 def command(source: str, destination: str, channels: Sequence[str], dry_run: bool) -> int:
     """Copy the mirror in SRC to DST, directories or s3://bucket/prefix: only what differs.
 
-    Nothing is deleted. An interrupted copy goes on where it was; DST is a good mirror at every moment.
+    Nothing that DST had is deleted. An interrupted copy goes on where it was; DST is a good mirror at
+    every moment.
     """
     there, here = open_existing(source), open_store(destination)
     if there.address == here.address:

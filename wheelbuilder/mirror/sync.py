@@ -6,27 +6,24 @@ the destination from the states, then the history and the snapshots.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from operator import attrgetter
 from pathlib import Path
 
-from wheelbuilder.build import scratch
 from wheelbuilder.errors import ConfigurationError, IntegrityError, UnreachableError
 from wheelbuilder.mirror.channels import Reference, channel_names, resolve
 from wheelbuilder.mirror.commits import Commit, touched
-from wheelbuilder.mirror.documents import is_sealed
 from wheelbuilder.mirror.ground import Ground
 from wheelbuilder.mirror.heads import Head
 from wheelbuilder.mirror.layout import (
     CHANNEL,
-    cache_control,
     check_channel,
     commits_prefix,
-    content_type,
     experience_key,
     offer_key,
+    snapshot_prefix,
     snapshots_prefix,
 )
 from wheelbuilder.mirror.marks import rescue
@@ -34,18 +31,14 @@ from wheelbuilder.mirror.promised import kept_states, named, promised, promised_
 from wheelbuilder.mirror.read import read_commit, read_head, read_states
 from wheelbuilder.mirror.settle import complete, settle, write_head
 from wheelbuilder.mirror.snapshots import Snapshot, add, snapshots
-from wheelbuilder.mirror.store import Listed, Store, each
+from wheelbuilder.mirror.store import Listed, Store
 from wheelbuilder.mirror.trail import extended
-from wheelbuilder.mirror.wheels import file_digest
+from wheelbuilder.mirror.transfer import REMEMBERED, Counted, Fate, Progress, carry
 
 SHARED = ("files/", "states/", "sdists/", "logs/", "records/", "runs/")  # what pages and records refer to
 REPLACED = ("records/", "runs/")  # a newer one takes the place of an older one
-REMEMBERED = ("experience/", "offers/")  # a document a channel; the destination's own runs write them too
 MEMORIES = (experience_key, offer_key)
 PRUNED = ("files/", "states/")  # what a prune of the destination may have marked
-AT_ONCE = 64  # objects between two looks at the progress
-
-Progress = Callable[[int, int], None]  # bytes copied, bytes in all
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,7 +74,7 @@ def survey(source: Store, destination: Store, channels: Sequence[str] = ()) -> C
     names = tuple(map(check_channel, channels)) or _channels(source)
     # The heads first: what they need is in the listings then, and what is newer is left for the next time.
     moves = tuple(_move(source, destination, name) for name in names)
-    taken = {name: snapshots(source, name) for name in names}
+    taken = {move.channel: _taken(source, move) for move in moves}
     return Copying(
         moves=moves,
         snapshots=taken,
@@ -89,7 +82,9 @@ def survey(source: Store, destination: Store, channels: Sequence[str] = ()) -> C
             *(it for folder in SHARED for it in _missing(source.list(folder), destination, folder)),
             *_newer(source, destination, [key(name) for name in names for key in MEMORIES]),
         ),
-        history=tuple(it for move in moves for it in _history(source, destination, move)),
+        history=tuple(
+            it for move in moves for it in _history(source, destination, move, taken[move.channel])
+        ),
     )
 
 
@@ -108,20 +103,34 @@ def copy(
     """
     with destination.exclusive():
         copying = _with_what_was_pruned(source, destination, copying)
-        counted = _Counted(total=copying.size, progress=progress)
+        counted = Counted(total=copying.size, progress=progress)
         expected = _expected(source, copying, cache)
-        damaged = _copy_all(source, destination, copying.shared, counted, expected)
+        damaged = carry(source, destination, copying.shared, counted, expected)[Fate.DAMAGED]
         _require_unused(source, copying.moves, damaged, cache)
         destination.barrier()
         _require(source, destination, copying.moves)
         for move in copying.moves:
             _advance(destination, move, cache)
-        _copy_all(source, destination, copying.history, counted, {})
+        gone = carry(source, destination, copying.history, counted, {})[Fate.GONE]
         for channel, taken in copying.snapshots.items():
-            left = {it.number for it in snapshots(source, channel)}  # its pages may be gone
-            add(destination, channel, [it for it in taken if it.number in left])
+            _end_snapshots(source, destination, channel, taken, gone)
         destination.barrier()
     return damaged
+
+
+def _end_snapshots(
+    source: Store, destination: Store, channel: str, taken: Sequence[Snapshot], gone: Sequence[str]
+) -> None:
+    """List the snapshots that are copied whole, and take away what was copied of those dropped meanwhile.
+
+    One that is dropped is first unlisted, then its pages are deleted. gone: keys that could not be copied.
+    """
+    broken = {_number(key, snapshots_prefix(channel)) for key in gone}
+    left = {it.number for it in snapshots(source, channel)} - broken
+    add(destination, channel, [it for it in taken if it.number in left])
+    there = {it.number for it in snapshots(destination, channel)}
+    for number in {it.number for it in taken} - there:
+        destination.delete([it.key for it in destination.list(snapshot_prefix(channel, number))])
 
 
 def _with_what_was_pruned(source: Store, destination: Store, copying: Copying) -> Copying:
@@ -131,24 +140,13 @@ def _with_what_was_pruned(source: Store, destination: Store, copying: Copying) -
     rescue(destination, [listed.key for listing in listings.values() for listed in listing])
     late = {folder: _missing(listings[folder], destination, folder) for folder in listings}
     shared = (*copying.shared, *(it for folder in PRUNED for it in late[folder]))
-    commits = (it for folder, most in numbers.items() for it in _numbered(late[folder], folder, most))
+    commits = (it for folder, most in numbers.items() for it in _up_to(most, late[folder], folder))
     history = (*copying.history, *commits)
     return replace(copying, shared=_each_once(shared), history=_each_once(history))
 
 
 def _each_once(listed: Iterable[Listed]) -> tuple[Listed, ...]:
     return tuple({it.key: it for it in listed}.values())
-
-
-@dataclass(kw_only=True, slots=True)
-class _Counted:
-    total: int
-    progress: Progress
-    done: int = 0
-
-    def add(self, copied: Iterable[Listed]) -> None:
-        self.done += sum(listed.size for listed in copied)
-        self.progress(self.done, self.total)
 
 
 def _move(source: Store, destination: Store, channel: str) -> Move:
@@ -179,17 +177,31 @@ def _channels(source: Store) -> tuple[str, ...]:
     return names
 
 
-def _history(source: Store, destination: Store, move: Move) -> Iterator[Listed]:
-    """Yield the commits and snapshots' pages to copy, up to the commit that the destination gets."""
-    for folder in (commits_prefix(move.channel), snapshots_prefix(move.channel)):
-        yield from _numbered(_missing(source.list(folder), destination, folder), folder, move.new.number)
+def _taken(source: Store, move: Move) -> tuple[Snapshot, ...]:
+    """Return the snapshots of the commits that the destination has then."""
+    return tuple(it for it in snapshots(source, move.channel) if it.number <= move.new.number)
 
 
-def _numbered(listed: Iterable[Listed], folder: str, most: int) -> Iterator[Listed]:
-    for it in listed:
-        number = it.key.removeprefix(folder).partition("/")[0].removesuffix(".json")
-        if number.isdecimal() and int(number) <= most:
+def _history(source: Store, destination: Store, move: Move, taken: Iterable[Snapshot]) -> Iterator[Listed]:
+    """Yield the commits to copy, up to the one that the destination gets, and the pages of the snapshots."""
+    commits, pages = commits_prefix(move.channel), snapshots_prefix(move.channel)
+    yield from _up_to(move.new.number, _missing(source.list(commits), destination, commits), commits)
+    numbers = {it.number for it in taken}  # of others there are pages only while they are made or dropped
+    for it in _missing(source.list(pages), destination, pages):
+        if _number(it.key, pages) in numbers:
             yield it
+
+
+def _up_to(most: int, listed: Iterable[Listed], folder: str) -> Iterator[Listed]:
+    return (it for it in listed if (number := _number(it.key, folder)) is not None and number <= most)
+
+
+def _number(key: str, folder: str) -> int | None:
+    """Return the number of the commit that a key below a folder belongs to; None for any other key."""
+    if not key.startswith(folder):
+        return None
+    number = key.removeprefix(folder).partition("/")[0].removesuffix(".json")
+    return int(number) if number.isdecimal() else None
 
 
 def _require(source: Store, destination: Store, moves: Iterable[Move]) -> None:
@@ -255,42 +267,6 @@ def _require_unused(source: Store, moves: Sequence[Move], damaged: Sequence[str]
                 f"{key} of {source.address} does not have the digest that it should have.",
                 "Run 'wheelbuilder audit --deep --repair' on it, then copy again.",
             )
-
-
-def _copy_all(
-    source: Store,
-    destination: Store,
-    objects: Sequence[Listed],
-    counted: _Counted,
-    expected: Mapping[str, str],
-) -> tuple[str, ...]:
-    """Copy objects; returns the keys of those that are damaged, which are not copied."""
-    damaged: list[str] = []
-    with scratch.temporary("sync") as folder:
-        for start in range(0, len(objects), AT_ONCE):
-            batch = objects[start : start + AT_ONCE]
-            keys = [listed.key for listed in batch]
-            paths = [Path(folder, str(number)) for number in range(len(batch))]
-            wanted = [named(key) or expected.get(key) for key in keys]
-            whole = each(lambda it: _copy(source, destination, *it), zip(keys, paths, wanted, strict=True))
-            damaged += [key for key, done in zip(keys, whole, strict=True) if not done]
-            counted.add(batch)
-    return tuple(damaged)
-
-
-def _copy(source: Store, destination: Store, key: str, path: Path, wanted: str | None) -> bool:
-    """Copy one object; False if it does not have the wanted digest: what is damaged does not spread."""
-    if not source.download(key, path):
-        return True  # pruned since: nothing that is kept refers to it
-    whole = file_digest(path) == wanted if wanted else _is_readable(key, path)
-    if whole:
-        destination.put(key, path, content_type=content_type(key), cache_control=cache_control(key))
-    path.unlink()
-    return whole
-
-
-def _is_readable(key: str, path: Path) -> bool:
-    return not key.startswith(REMEMBERED) or is_sealed(path.read_bytes())
 
 
 def _advance(destination: Store, move: Move, cache: Path | None) -> None:

@@ -8,6 +8,7 @@ import pytest
 from wheelbuilder.build.failures import MOST_LENGTH, MOST_LINES, classify, useful_lines
 from wheelbuilder.build.logs import MOST_READ, tail
 from wheelbuilder.build.outcomes import FailureClass as F
+from wheelbuilder.build.outcomes import StepFailedError
 
 GCC_HEADER = """
 running build_ext
@@ -207,3 +208,8 @@ def test_only_the_end_of_a_log_is_tail(tmp_path: Path) -> None:
     log.write_bytes(b"start" + b"\xff" * (MOST_READ + 7) + b"end")
     text = tail(log)
     assert len(text) == MOST_READ and text.endswith("end") and "start" not in text
+
+
+@pytest.mark.parametrize("summary", ["it cannot be had", "it cannot be had."])
+def test_a_summary_leaves_its_full_stop_to_who_goes_on_from_it(summary: str) -> None:
+    assert StepFailedError(F.NO_SOURCE, summary).summary == "it cannot be had"

@@ -287,8 +287,13 @@ def test_errors_are_clear(root: Path, tmp_path: Path, server: Server) -> None:
     with pytest.raises(ConfigurationError, match="no such directory"), serving(tmp_path / "none"):
         pass
     taken = urlsplit(server.url).port or 0
-    with pytest.raises(UnreachableError, match="cannot be listened on"), serving(root, port=taken):
-        pass
+    for host, words in (
+        ("127.0.0.1", "Address already in use"),
+        ("none.invalid", "Name or service not known"),
+    ):
+        complaint = f":{taken} cannot be listened on: {words}\\."
+        with pytest.raises(UnreachableError, match=complaint), serving(root, host=host, port=taken):
+            pass
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,18 @@
 """Wall time of the schedule beside the least that is possible, and beside fromager's `build-parallel`.
 
-    python tests/bench/schedule.py [--slots N] [--seeds N] [--packages N] [--real] [--fromager]
+    python tests/bench/schedule.py [--slots N] [--seeds N] [--packages N] [--rounds N] [--real] [--fromager]
 
 The least is the larger of the critical path and the work divided by the slots. Packages sleep, so that a busy
 machine does not change the numbers much.
 
 - the three-package graph a (2 s), b (12 s), c (10 s, needs a): the scheduler alone
 - random graphs of sleeping packages, for several slots and seeds: the scheduler alone
-- `--real`: the three packages as real sdists through `wheelbuilder run` (needs what `make demo` sets up);
-  what the command takes beside the sleep is measured by a run in which nothing sleeps
+- `--real`: the three packages as real sdists through `wheelbuilder run` (needs what `make demo` sets up)
 - `--fromager`: the same sdists through fromager, installed for this into an environment that is thrown away
+
+The last two are whole commands, which take time beside the sleep. How much of it is no matter of the order is
+shown by runs of the same packages in which nothing sleeps: after one that warms everything up, `--rounds` of
+each kind in turn, medians. They are not taken off: part of that time passes while packages sleep.
 """
 
 from __future__ import annotations
@@ -18,11 +21,12 @@ import argparse
 import json
 import os
 import random
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -49,6 +53,7 @@ def main() -> None:
     parser.add_argument("--slots", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--packages", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--real", action="store_true")
     parser.add_argument("--fromager", action="store_true")
     chosen = parser.parse_args()
@@ -66,9 +71,9 @@ def main() -> None:
             wall = simulated(graph, slots, known=True)
             report(f"{chosen.packages} packages, {slots} slots, seed {seed}", wall, graph, slots)
     if chosen.real:
-        through_the_command_line(chosen.slots)
+        through_the_command_line(chosen.slots, chosen.rounds)
     if chosen.fromager:
-        through_fromager(chosen.slots)
+        through_fromager(chosen.slots, chosen.rounds)
 
 
 def least(graph: Graph, slots: int) -> float:
@@ -139,42 +144,50 @@ def sdists(*, sleeping: bool) -> tuple[list[str], FileIndex]:
     return list(SMALL), index
 
 
-def through_the_command_line(slots: int) -> None:
-    """`wheelbuilder run` on the small graph, twice: asleep and awake; what is left is the sleep."""
-    walls = {}
-    for sleeping in (False, True):
-        names, index = sdists(sleeping=sleeping)
-        with tempfile.TemporaryDirectory() as folder, index:
-            work = Workplace(folder=Path(folder), index=index, env={"PATH": f"{os.environ['PATH']}"})
-            work.write([f"{name}===1.0" for name in names])
-            ended = work.run("--jobs", str(slots))
-            assert ended.code == 0, ended.stderr
-            walls[sleeping] = ended.seconds
-    print(f"wheelbuilder run, nothing sleeps {walls[False]:.2f} s, asleep {walls[True]:.2f} s")
-    report(f"wheelbuilder run, {slots} slots, whole command", walls[True], SMALL, slots)
-    report(f"wheelbuilder run, {slots} slots, less the run awake", walls[True] - walls[False], SMALL, slots)
+def in_turn(what: str, run: Callable[[bool], float], slots: int, rounds: int) -> None:
+    """Run the small graph asleep and awake in turn, and print what the whole command takes of each."""
+    run(False)
+    walls = [(run(True), run(False)) for _ in range(rounds)]
+    asleep, awake = (statistics.median(side) for side in zip(*walls, strict=True))
+    report(f"{what}, whole command", asleep, SMALL, slots)
+    spread = ", ".join(f"{one:.2f}/{other:.2f}" for one, other in walls)
+    beside = asleep - least(SMALL, slots)
+    print(
+        f"  above the least {beside:.2f} s; a run in which nothing sleeps {awake:.2f} s ({spread})",
+        flush=True,
+    )
 
 
-def through_fromager(slots: int) -> None:
-    """`fromager build-parallel` on the small graph, asleep and awake."""
+def through_the_command_line(slots: int, rounds: int) -> None:
+    """`wheelbuilder run` on the small graph."""
+    in_turn(f"wheelbuilder run, {slots} slots", lambda sleeping: wheelbuilder(slots, sleeping), slots, rounds)
+
+
+def wheelbuilder(slots: int, sleeping: bool) -> float:
+    """Run it once and return wall seconds."""
+    names, index = sdists(sleeping=sleeping)
+    with tempfile.TemporaryDirectory() as folder, index:
+        work = Workplace(folder=Path(folder), index=index, env={"PATH": f"{os.environ['PATH']}"})
+        work.write([f"{name}===1.0" for name in names])
+        ended = work.run("--jobs", str(slots))
+    assert ended.code == 0, ended.stderr
+    return ended.seconds
+
+
+def through_fromager(slots: int, rounds: int) -> None:
+    """`fromager build-parallel` on the small graph."""
     with tempfile.TemporaryDirectory() as folder:
         venv = Path(folder, "venv")
         subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
         subprocess.run([str(venv / "bin/pip"), "install", "fromager", "uv"], check=True, capture_output=True)
-        walls = {
-            sleeping: fromager(venv, Path(folder, str(sleeping)), slots, sleeping)
-            for sleeping in (False, True)
-        }
-    print(f"fromager build-parallel, nothing sleeps {walls[False]:.2f} s, asleep {walls[True]:.2f} s")
-    report(f"fromager, {slots} workers, whole command", walls[True], SMALL, slots)
-    report(f"fromager, {slots} workers, less the run awake", walls[True] - walls[False], SMALL, slots)
+        in_turn(f"fromager, {slots} workers", lambda sleeping: fromager(venv, slots, sleeping), slots, rounds)
 
 
-def fromager(venv: Path, folder: Path, slots: int, sleeping: bool) -> float:
+def fromager(venv: Path, slots: int, sleeping: bool) -> float:
     """Run it once and return wall seconds."""
-    folder.mkdir()
     _, index = sdists(sleeping=sleeping)
-    with index:
+    with tempfile.TemporaryDirectory() as place, index:
+        folder = Path(place)
         (folder / "graph.json").write_text(json.dumps(fromager_graph(index.base)))
         argv = [str(venv / "bin/fromager"), "--no-network-isolation", "build-parallel"]
         argv += ["--max-workers", str(slots), "graph.json"]
@@ -184,7 +197,7 @@ def fromager(venv: Path, folder: Path, slots: int, sleeping: bool) -> float:
             env={**os.environ, "PATH": f"{venv / 'bin'}:{os.environ['PATH']}"},
         )  # fmt: skip
         wall = time.monotonic() - started
-    made = list(folder.glob("wheels-repo/downloads/*.whl"))
+        made = list(folder.glob("wheels-repo/downloads/*.whl"))
     if done.returncode or len(made) != len(SMALL):
         sys.exit(f"fromager made {len(made)} wheels\n{done.stdout}{done.stderr}")
     return wall

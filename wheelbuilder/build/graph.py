@@ -195,8 +195,10 @@ class Graph:
     def _break(self, cycle: list[str]) -> list[End]:
         """End every member of a cycle. cycle: keys, each followed by one that it needs; maybe none."""
         builds = [self._nodes[key].build for key in cycle]
-        rings = ((*builds[place:], *builds[: place + 1]) for place in range(len(builds)))
-        return self.settle(*map(_in_cycle, rings))
+        names = list(map(_name, builds))
+        start = names.index(min(names)) if names else 0  # told alike to all: it is one cycle, not several
+        ring = (*names[start:], *names[: start + 1])
+        return self.settle(*(_in_cycle(build, ring) for build in builds))
 
     def _remaining(self) -> dict[str, float]:
         if self._lengths is None:
@@ -233,13 +235,14 @@ def _blocked(build: Build, failed: Failed) -> Failed:
     )
 
 
-def _in_cycle(ring: Sequence[Build]) -> Failed:
-    names = " -> ".join(map(_name, ring))
+def _in_cycle(build: Build, ring: Sequence[str]) -> Failed:
+    itself = "a build requirement without a wheel needs itself"
+    others = "build requirements without a wheel need one another"
     return Failed(
-        build=ring[0],
+        build=build,
         failure=FailureClass.REQUIREMENTS,
         step=Step.REQUIREMENTS,
-        summary=f"a build requirement without a wheel needs itself: {names}",
+        summary=f"{itself if len(ring) == 2 else others}: {' -> '.join(ring)}",
         hint="Give one of them a build-constraint for which a wheel exists.",
     )
 

@@ -160,7 +160,7 @@ class Library:
             return sdist.fetch(file, self.cache / folder, connection)
         except StepFailedError as error:
             kind = IntegrityError if error.failure is FailureClass.BAD_DIGEST else UnreachableError
-            raise kind(error.summary, error.hint) from None
+            raise kind(f"{error.summary}.", error.hint) from None
 
 
 def _identity(file: IndexFile) -> str:

@@ -206,7 +206,8 @@ class Unfinished:
 class StepFailedError(Exception):
     """Ends one build, never the run: the job turns it into a Failed.
 
-    missing: what its root lacks. passing: see there.
+    summary: a sentence; its full stop is left to who goes on from it. missing: what its root lacks.
+    passing: see there.
     """
 
     def __init__(
@@ -220,7 +221,7 @@ class StepFailedError(Exception):
         passing: bool = False,
     ) -> None:
         # What resolvers print may name the index with its password, and records are published.
-        self.summary, self.hint = without_secrets(summary), without_secrets(hint)
+        self.summary, self.hint = without_secrets(summary).removesuffix("."), without_secrets(hint)
         self.lines = tuple(map(without_secrets, lines))
         self.failure = failure
         self.missing = missing

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from http.server import BaseHTTPRequestHandler
 
 from wheelbuilder.errors import WheelbuilderError
 from wheelbuilder.mirror.layout import IMMUTABLE, NEVER_STORED, content_type
-from wheelbuilder.mirror.serve import IDLE, listen, parts_of
+from wheelbuilder.mirror.serve import IDLE, answering, parts_of
 from wheelbuilder.mirror.store import Store, is_key
 
 
@@ -31,16 +30,9 @@ def relaying(store: Store) -> Iterator[Relay]:
     Clients keep no page: the next relay may have the same port and another store.
     """
     relay = Relay(url="")
-    listener = listen("127.0.0.1", 0, partial(_Handler, store, relay))
-    with listener:
-        relay.url = f"http://127.0.0.1:{listener.server_address[1]}/"
-        thread = threading.Thread(target=listener.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        try:
-            yield relay
-        finally:
-            listener.shutdown()
-            thread.join()
+    with answering("127.0.0.1", 0, partial(_Handler, store, relay)) as url:
+        relay.url = url
+        yield relay
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -65,13 +65,29 @@ def serving(
         if told:
             told(request)
 
-    listener = listen(host, port, partial(_Handler, root.resolve(), note))
+    with answering(host, port, partial(_Handler, root.resolve(), note)) as url:
+        server.url = url
+        yield server
+
+
+@contextmanager
+def answering(host: str, port: int, handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Answer requests, each connection in a thread, until the block ends; yields the root URL.
+
+    Port 0 takes a free one. Raises UnreachableError where the address cannot be listened on.
+    """
+    try:
+        listener = _Listener((host, port), handler)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UnreachableError(
+            f"{host}:{port} cannot be listened on: {reason}.", "Give another --host or --port."
+        ) from None
     with listener:
-        server.url = f"http://{host}:{listener.server_address[1]}/"
         thread = threading.Thread(target=listener.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         try:
-            yield server
+            yield f"http://{host}:{listener.server_address[1]}/"
         finally:
             listener.shutdown()
             thread.join()
@@ -86,16 +102,6 @@ class _Listener(ThreadingHTTPServer):
         """Say nothing of a client that went away."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
-
-
-def listen(host: str, port: int, handler: Callable[..., BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
-    """Return a listening server, which answers each connection in a thread; port 0 takes a free one."""
-    try:
-        return _Listener((host, port), handler)
-    except (OSError, OverflowError) as error:
-        raise UnreachableError(
-            f"{host}:{port} cannot be listened on: {error}.", "Give another --port."
-        ) from None
 
 
 class _Handler(BaseHTTPRequestHandler):

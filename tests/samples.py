@@ -10,10 +10,11 @@ from packaging.utils import canonicalize_name
 
 from wheelbuilder.inputs.pins import Pin, parse_constraints
 from wheelbuilder.inputs.recipes import Recipe
+from wheelbuilder.inputs.rungs import Rung
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.plan.decisions import Build
 from wheelbuilder.plan.files import IndexFile
-from wheelbuilder.plan.past import PastFailure
+from wheelbuilder.plan.past import PastFailure, PastFall
 
 X86 = Target.parse("cp311-manylinux_2_36_x86_64", "3.11.2")
 ARM = Target.parse("cp311-manylinux_2_36_aarch64", "3.11.2")
@@ -64,3 +65,22 @@ def past(name: str, key: str = "", day: int = 20, **values: Any) -> PastFailure:
         "expires": date(2026, 12, day),
     }
     return PastFailure(**(known | values))
+
+
+def fell(name: str, **values: Any) -> PastFall:
+    """A fall on the 20th of November 2026 that is forgotten in December."""
+    known: dict[str, Any] = {
+        "project": canonicalize_name(name),
+        "version": "1.0",
+        "target": str(ARM),
+        "key": "k",
+        "rung": Rung.TOOLCHAIN,
+        "failure": "compiler",
+        "summary": "the compiler failed",
+        "toolchain": "t1",
+        "first": date(2026, 11, 20),
+        "last": date(2026, 11, 20),
+        "times": 1,
+        "expires": date(2026, 12, 20),
+    }
+    return PastFall(**(known | values))

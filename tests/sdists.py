@@ -68,7 +68,8 @@ def pure(folder, **options):
 
 def native(folder, source=NAME + ".c", *flags):
     suffix, data = compiled(source, *flags)
-    return pack(folder, {{NAME + suffix: data}}, tag="cp311-cp311-linux_x86_64")
+    machine = sysconfig.get_platform().replace("-", "_")
+    return pack(folder, {{NAME + suffix: data}}, tag=f"cp311-cp311-{{machine}}")
 
 
 def build_wheel(folder, config_settings=None, metadata_directory=None):

@@ -246,6 +246,9 @@ def test_a_tool_or_a_python_of_another_age_is_a_class_of_its_own(log: str, words
     assert words in finding.summary and finding.hint
 
 
+NO_SUCH_MARCH = "cc1: error: unknown value ‘native’ for ‘-march’\ncc1: note: valid arguments are: armv8-a"  # noqa: RUF001
+
+
 @pytest.mark.parametrize(
     ("log", "failure"),
     [
@@ -254,6 +257,10 @@ def test_a_tool_or_a_python_of_another_age_is_a_class_of_its_own(log: str, words
         ("No package 'libfoo' found\nsrc/a.c:2:1: error: unknown type name 'strnig'", F.COMPILER),
         ("sh: 1: swig: not found\na.c:1:9: fatal error: k.h: No such file or directory", F.MISSING_HEADER),
         ("rustc: error: (signal: 9, SIGKILL: kill)\nerror: could not compile `x`", F.OUT_OF_MEMORY),
+        # of the compiler's arguments, which builds try out
+        (NO_SUCH_MARCH, F.COMPILER),
+        ("aarch64-linux-gnu-gcc-12: error: unrecognized command-line option '-mavx2'", F.COMPILER),
+        ("cc: error: unrecognized command-line option '-q'\nsh: 1: swig: not found", F.MISSING_PROGRAM),
         # of another project's, or another's module of the same beginning
         ("ModuleNotFoundError: No module named 'impala'", F.REQUIREMENTS),
         ("ModuleNotFoundError: No module named 'setuptools_scm'", F.REQUIREMENTS),

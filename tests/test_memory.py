@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
@@ -9,10 +10,11 @@ import pytest
 from commands import command
 from mirrors import NOW, Interfering, nothing_at_all, wheel_change
 from s3_servers import FreshBucket
-from samples import ARM, X86, past
+from samples import ARM, X86, fell, past
 
 from wheelbuilder.mirror.audit import Severity, audit
 from wheelbuilder.mirror.directory import DirectoryStore
+from wheelbuilder.mirror.documents import sealed
 from wheelbuilder.mirror.publish import publish
 from wheelbuilder.mirror.store import Store
 from wheelbuilder.mirror.stores import open_store
@@ -22,6 +24,7 @@ from wheelbuilder.report.memory import Memory, parsed, to_bytes
 KEY = "experience/stable.json"
 TODAY = date(2026, 11, 23)
 FAILED = Lessons(failed=(past("a", blocked_by=("b==1",), build_tag=2, inputs={"root": '"x"'}),))
+FELL = Lessons(fallen=(fell("a"), fell("b", target=str(X86))))
 COSTS = Lessons(costs={"a": {str(X86): Cost(seconds=1.5, peak_memory=7), str(ARM): Cost(seconds=2.0)}})
 
 
@@ -35,7 +38,9 @@ def test_what_is_learned_is_known_to_the_next(tmp_path: Path) -> None:
     assert memory.experience == Experience()
     memory.learn(FAILED, TODAY)
     memory.learn(COSTS, TODAY)
-    assert known(store) == memory.experience == Experience().with_lessons(FAILED).with_lessons(COSTS)
+    memory.learn(FELL, TODAY)
+    learned = Experience().with_lessons(FAILED).with_lessons(COSTS).with_lessons(FELL)
+    assert known(store) == memory.experience == learned
     assert Memory(store, "other").experience == Experience()
 
 
@@ -87,6 +92,12 @@ def test_what_is_damaged_or_of_a_newer_version_is_learned_again(tmp_path: Path) 
         assert known(store) == Experience().with_lessons(COSTS)
 
 
+def test_a_document_from_before_there_was_a_ladder_is_read() -> None:
+    values = json.loads(to_bytes(Experience().with_lessons(FAILED)))
+    del values["falls"], values["~seal"]
+    assert parsed(sealed(values), KEY) == Experience().with_lessons(FAILED)
+
+
 def test_the_audit_finds_damage_and_the_repair_removes_it(tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path / "store")
     publish(store, "stable", [wheel_change(tmp_path, "six", "1.0")], run="first", now=NOW)
@@ -103,8 +114,10 @@ def test_failures_that_nobody_meets_any_more_are_forgotten(tmp_path: Path) -> No
     store = DirectoryStore(tmp_path)
     memory = Memory(store, "stable")
     memory.learn(Lessons(failed=(past("old"), past("new", first=TODAY, last=TODAY))), TODAY)
+    memory.learn(FELL, TODAY)
     memory.learn(COSTS, date(2027, 5, 20))
     assert [failed.project for failed in known(store).failures.values()] == ["new"]
+    assert known(store).falls == {}
 
 
 def test_equal_experience_is_equal_bytes() -> None:

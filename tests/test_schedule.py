@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
 from typing import Any
@@ -22,6 +22,7 @@ from wheelbuilder.build.outcomes import (
     Covered,
     Failed,
     FailureClass,
+    Fall,
     Needs,
     Outcome,
     Unfinished,
@@ -30,12 +31,14 @@ from wheelbuilder.build.schedule import Crew, Deadline, Work, outcomes
 from wheelbuilder.build.tasks import Task
 from wheelbuilder.errors import InterruptedRunError
 from wheelbuilder.inputs.images import Catalogue, default_path
+from wheelbuilder.inputs.rungs import Rung
 from wheelbuilder.plan.decisions import Build
 from wheelbuilder.plan.experience import Cost, Experience
 from wheelbuilder.plan.keys import inputs_of
 from wheelbuilder.report.lessons import lessons
 
 G = 1 << 30
+FALL = Fall(rung=Rung.TOOLCHAIN, failure=FailureClass.COMPILER, summary="it broke", toolchain="t")
 A, B, C, D = (build(name) for name in "abcd")
 Run = Callable[[Task], Outcome | Needs]
 
@@ -238,6 +241,33 @@ def test_what_can_heal_is_tried_once_more_and_both_attempts_are_told(
     assert isinstance(end, Failed) and end.earlier == ()
     (second,) = (task for task in log.tasks if task.build == B and task.attempt.number == 2)
     assert second.attempt.thrift == 2 and second.memory == 8 * G
+
+
+def test_a_slower_rung_is_tried_after_what_can_heal_and_its_end_counts(crew: Crew) -> None:
+    def run(task: Task) -> Outcome:
+        match task.attempt.number:
+            case 1:
+                return failed(task.build, FailureClass.OUT_OF_MEMORY)
+            case 2:
+                return failed(task.build, fall=FALL)
+        assert (task.attempt.fall, task.attempt.thrift) == (FALL, 2)
+        return built(task.build) if task.build == A else failed(task.build, FailureClass.BACKEND)
+
+    log = Log(run)
+    found = {str(end.build.pin.name): end for end in ended([A, B], log, crew)}
+    assert sorted(log.names) == list("aaabbb")
+    assert isinstance(found["a"], Built) and isinstance(found["b"], Failed)
+    assert found["b"].failure is FailureClass.BACKEND
+    for end in (found["a"], found["b"]):
+        classes = [it.failure for it in end.earlier]
+        assert classes == [FailureClass.OUT_OF_MEMORY, FailureClass.COMPILER]
+
+
+def test_what_fell_in_an_earlier_run_is_told_to_the_worker(crew: Crew) -> None:
+    log = Log(native)
+    fallen = replace(FALL, remembered=True)
+    ended([A, B], log, crew, fallen=lambda build: fallen if build == A else None)
+    assert {task.build.pin.name: task.attempt.fall for task in log.tasks} == {"a": fallen, "b": None}
 
 
 def test_other_targets_of_a_pin_wait_unless_a_native_wheel_is_known(crew: Crew) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from foreign_usage import Usage
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
-from wheelbuilder.build import job, prerequisites, shelf, sources, wheelcheck, workplace
+from wheelbuilder.build import job, ladder, prerequisites, shelf, sources, wheelcheck, workplace
 from wheelbuilder.build.cache import cache_home
 from wheelbuilder.build.outcomes import Built, Failed
 from wheelbuilder.build.requirements import NoWheelError, applicable
@@ -122,7 +122,8 @@ class Workbench:
         log = bench.logs / "prepare.log"
         source = sources.unpacked(build, archive, bench.unpacked, log)
         image, _ = stages.roots(log)
-        stages.workshop(source, image, 1_700_000_000, log)
+        footing = ladder.footing(stages.task, site, stages.build_root, log)
+        stages.workshop(source, image, footing, 1_700_000_000, log)
         needed = applicable(requires, build.target)
         try:
             resolver = site.resolver(build.target, for_trial=True)

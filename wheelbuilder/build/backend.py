@@ -84,7 +84,7 @@ class Workshop:
             memory=self.bounds.memory,
             pids=self.pids,
             cpus=self.cpus,
-            timeout=self.bounds.timeout,
+            timeout=self.bounds.most,
             silence=self.bounds.silence,
             log=self.log,
         )

@@ -10,11 +10,15 @@ from wheelbuilder.build.outcomes import FailureClass, StepFailedError
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bounds:
-    """timeout: seconds. silence: seconds without a word and without computing. memory: bytes."""
+    """timeout: seconds. silence: seconds without a word and without computing. memory: bytes.
+
+    slack: how much longer than its limit says a step may take, since its machine is emulated.
+    """
 
     timeout: float
     silence: float
     memory: int
+    slack: int = 1
 
     def passed(self, done: ContainerExit, doing: str, lines: tuple[str, ...]) -> StepFailedError | None:
         """Return the failure of a container that did not end by itself, or was in want of memory; else None.
@@ -24,7 +28,7 @@ class Bounds:
         if done.timed_out:
             return StepFailedError(
                 FailureClass.TIME_OUT,
-                f"{doing} took longer than {self.timeout:.0f} s",
+                f"{doing} took longer than {self.most:.0f} s{self._longer}",
                 "Raise limits.timeout of the recipe if it needs longer.",
                 lines,
             )
@@ -51,3 +55,12 @@ class Bounds:
                 passing=True,
             )
         return None
+
+    @property
+    def most(self) -> float:
+        """The seconds that a step may take."""
+        return self.timeout * self.slack
+
+    @property
+    def _longer(self) -> str:
+        return "" if self.slack == 1 else f", {self.slack} times its limit because it is emulated"

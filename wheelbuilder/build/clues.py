@@ -244,4 +244,9 @@ CLUES = (
         r"^ModuleNotFoundError: No module named '([\w.]+)'",
         hint="Add the project that provides it to build-requires of the recipe.",
     ),
+    _clue(
+        FailureClass.COMPILER,
+        "the compiler stopped: {0}",  # at no line of the code: at its arguments, which builds try out
+        r"^(?:cc1(?:plus)?|[\w.+-]*(?:gcc|g\+\+|cc|c\+\+|clang)(?:-\d+)?): error: (.+)",
+    ),
 )

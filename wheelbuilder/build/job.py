@@ -71,9 +71,10 @@ def _built(stages: Stages, steps: Steps) -> Built:
         native_sources, epoch = native.native_sources(source), sdist.newest_time(archive)
     with steps.step(Step.ROOT, network=True) as log:
         image, bare = stages.roots(log)
-        steps.way = way = ladder.way(stages.task, stages.site)
+        footing = ladder.footing(stages.task, stages.site, stages.build_root, log)
+        steps.way = footing.way
     with steps.step(Step.REQUIREMENTS, network=True) as log:
-        shop, required = stages.workshop(source, image, epoch, log)
+        shop, required = stages.workshop(source, image, footing, epoch, log)
     with steps.step(Step.BUILD) as made:
         backend.build_wheel(shop.logging_to(made), build.recipe.config_settings)
     with steps.step(Step.CHECK):
@@ -83,12 +84,12 @@ def _built(stages: Stages, steps: Steps) -> Built:
     with steps.step(Step.RECHECK):
         facts = stages.recheck(repaired.wheel)
     with steps.step(Step.TRIAL) as log:
-        stages.trial(repaired, facts, bare, log)
+        stages.trial(repaired, facts, bare, footing, log)
     return Built(
         build=build,
         wheel=described(repaired, facts),
         sdist=archive,
-        way=way,
+        way=footing.way,
         steps=steps.results,
         requirements=required,
     )
@@ -105,6 +106,7 @@ def _failed(stages: Stages, steps: Steps, error: StepFailedError) -> Failed:
         steps=steps.results,
         passing=error.passing,
         way=steps.way,
+        fall=ladder.fall(error, steps.way, stages.site.engine, stages.build_root),
     )
 
 

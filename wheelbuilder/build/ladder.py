@@ -1,32 +1,110 @@
-"""The ladder: which rung a build takes on this machine."""
+"""The ladder: which rung a build takes on this machine, and when a slower one may do better."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
+from wheelbuilder.build import presence, toolchain
 from wheelbuilder.build.emulation import is_native
-from wheelbuilder.build.outcomes import Built, FailureClass, StepFailedError, Way
+from wheelbuilder.build.engine import Engine
+from wheelbuilder.build.outcomes import Built, FailureClass, Fall, StepFailedError, Way
 from wheelbuilder.build.site import Site
 from wheelbuilder.build.tasks import Task
+from wheelbuilder.build.toolchain import Toolchain
+from wheelbuilder.errors import WheelbuilderError
+from wheelbuilder.inputs.images import Root
 from wheelbuilder.inputs.rungs import Rung
 
-LACKING = {
-    Rung.NATIVE: "this machine does not run {arch} itself",
-    Rung.TOOLCHAIN: "there is no native toolchain for {target} here",
-}
+# What a toolchain can bring about that does not behave like the root's own.
+RUNG_MAY_BE_WHY = frozenset(
+    (
+        FailureClass.COMPILER,
+        FailureClass.TOOLCHAIN,
+        FailureClass.BACKEND,
+        FailureClass.NATIVE_LOST,
+        FailureClass.WHEEL_CHECK,
+        FailureClass.IMPORT_FAILED,
+    )
+)
+# The same, unless the root really lacks what is missing: then each rung does.
+MISSING = frozenset((FailureClass.MISSING_HEADER, FailureClass.MISSING_LIBRARY, FailureClass.MISSING_PROGRAM))
+# How much longer than natively a step may take: limits are written with native builds in mind.
+SLACK = {Rung.NATIVE: 1, Rung.TOOLCHAIN: 3, Rung.EMULATED: 10}
 
 
-def way(task: Task, site: Site) -> Way:
-    """Return the way that a build takes. Raises StepFailedError ROOT if its rung is not to be had here."""
-    target, pinned = task.build.target, site.rung or task.build.recipe.rung
-    if is_native(site.catalogue.architecture(target)):
-        return Way(rung=Rung.NATIVE, reason=f"this machine runs {target.arch} itself")
-    if pinned in LACKING:
-        lacking = LACKING[pinned].format(arch=target.arch, target=target)
-        who = "this run" if site.rung else "the recipe"
-        raise StepFailedError(FailureClass.ROOT, f"{who} allows the rung {pinned} only, and {lacking}")
-    if pinned:
-        who = "this run" if site.rung else "its recipe"
-        return Way(rung=pinned, reason=f"{who} allows no other", pinned=True)
-    return Way(rung=Rung.EMULATED, reason=LACKING[Rung.TOOLCHAIN].format(target=target))
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Footing:
+    """Where a build stands: the way that it takes, and the native programs that it has there."""
+
+    way: Way
+    toolchain: Toolchain | None = None
+
+    @property
+    def slack(self) -> int:
+        """How much longer than its limit says a step may take."""
+        return SLACK[self.way.rung]
+
+
+def footing(task: Task, site: Site, root: Root, log: Path) -> Footing:
+    """Return where a build stands, making the toolchain if it is missing. root: what it is built in.
+
+    Raises StepFailedError ROOT if the only rung that it is allowed is not to be had here.
+    """
+    fall, recipe = task.attempt.fall, task.build.recipe
+    if is_native(root.arch):
+        return Footing(way=Way(rung=Rung.NATIVE, reason=f"this machine runs {root.arch.name} itself"))
+    if site.rung:
+        return _only(site.rung, "this run", site, root, log)
+    if recipe.rung:
+        return _only(recipe.rung, "its recipe", site, root, log)
+    if fall and not fall.remembered:
+        return Footing(way=_after(fall))
+    found = _toolchain(site, root, log)
+    if isinstance(found, str):
+        return Footing(way=Way(rung=Rung.EMULATED, reason=found))
+    if fall and fall.toolchain == found.digest:
+        return Footing(way=_after(fall))
+    return Footing(way=_with(found, "the fastest here"), toolchain=found)
+
+
+def _only(rung: Rung, who: str, site: Site, root: Root, log: Path) -> Footing:
+    reason = f"{who} allows no other"
+    match rung:
+        case Rung.EMULATED:
+            return Footing(way=Way(rung=rung, reason=reason, pinned=True))
+        case Rung.TOOLCHAIN:
+            found = _toolchain(site, root, log)
+            if isinstance(found, Toolchain):
+                return Footing(way=_with(found, reason, pinned=True), toolchain=found)
+        case Rung.NATIVE:
+            found = f"this machine does not run {root.arch.name} itself"
+    raise StepFailedError(FailureClass.ROOT, f"{who} allows the rung {rung} only, and {found}")
+
+
+def _with(found: Toolchain, reason: str, *, pinned: bool = False) -> Way:
+    return Way(rung=Rung.TOOLCHAIN, reason=reason, pinned=pinned, toolchain=found.digest)
+
+
+def _after(fall: Fall) -> Way:
+    return Way(rung=Rung.EMULATED, reason=str(fall), fall=fall)
+
+
+def _toolchain(site: Site, root: Root, log: Path) -> Toolchain | str:
+    """Return the toolchain for a root, or a word on why there is none."""
+    if root.digest in site.toolless:
+        return site.toolless[root.digest]
+    try:
+        found = toolchain.ensure(site.engine, site.catalogue, root, log=log)
+        why = f"there is no native toolchain for {root.family} on {root.arch.name} here"
+    except WheelbuilderError as error:
+        # A slower build is better than none, but none can be made without the engine.
+        if not site.engine.answers():
+            raise
+        found, why = None, f"the native toolchain cannot be made: {error.message}"
+    if found is None:
+        site.toolless[root.digest] = why
+    return found or why
 
 
 def serves(kept: Built, site: Site) -> bool:
@@ -35,3 +113,22 @@ def serves(kept: Built, site: Site) -> bool:
     Only whoever allows one rung wants to see it at work.
     """
     return site.rung is None or kept.way.rung in (site.rung, Rung.NATIVE)
+
+
+def fall(error: StepFailedError, way: Way | None, engine: Engine, root: Root) -> Fall | None:
+    """Return the fall that a failure leads to, if a slower rung may do better. root: what it was built in."""
+    if way is None or way.rung is not Rung.TOOLCHAIN or way.pinned:
+        return None
+    if error.failure not in RUNG_MAY_BE_WHY and not _is_there(error, engine, root):
+        return None
+    return Fall(rung=way.rung, failure=error.failure, summary=error.summary, toolchain=way.toolchain)
+
+
+def _is_there(error: StepFailedError, engine: Engine, root: Root) -> bool:
+    if error.failure not in MISSING or not error.missing:
+        return False
+    try:
+        with engine.mounted(root.tag) as tree:
+            return presence.has_all(tree, error.missing)
+    except WheelbuilderError:
+        return False

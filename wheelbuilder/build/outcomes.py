@@ -158,8 +158,8 @@ class Failed:
     passing: the trouble may be over a moment later, whatever the inputs. blocked_by: for BLOCKED, the
     builds in its way, from the one that it needs itself to the one that failed. steps: of all
     attempts. earlier: how the attempts before this one failed. remembered: nothing was tried, because it
-    failed in an earlier run with the same inputs. way: None if it failed before that was chosen. falls: a
-    slower rung may do better.
+    failed in an earlier run with the same inputs. way: None if it failed before that was chosen. fall: set
+    where a slower rung may do better.
     """
 
     build: Build
@@ -174,7 +174,7 @@ class Failed:
     earlier: tuple[Failed, ...] = ()
     remembered: bool = False
     way: Way | None = None
-    falls: bool = False
+    fall: Fall | None = None
 
 
 Outcome = Built | Covered | Failed

@@ -16,6 +16,7 @@ from wheelbuilder.build.outcomes import (
     WAS_ENDED,
     Built,
     Failed,
+    Fall,
     Needs,
     Outcome,
     Unfinished,
@@ -27,7 +28,6 @@ from wheelbuilder.plan.decisions import Build
 from wheelbuilder.plan.experience import Cost
 
 LOOK_AHEAD = 64  # builds among which one is searched that fits
-FIRST = Attempt()
 ENDING = 20.0  # seconds that builds which were told to end get for it
 
 
@@ -37,13 +37,15 @@ class Work:
 
     run: builds one, maybe on another machine. survey: says what a build lacks, as far as that can be
     known without foreign code. cost: what a build takes. known: the file name of a wheel that an
-    earlier build of the project gave, or None. tell: hears what waits for what.
+    earlier build of the project gave, or None. fallen: why a build is not tried on a faster rung, as an
+    earlier run has found, or None. tell: hears what waits for what.
     """
 
     run: Callable[[Task], Outcome | Needs]
     survey: Callable[[Build], Needs]
     cost: Callable[[Build], Cost]
     known: Callable[[Build], str | None] = lambda _: None
+    fallen: Callable[[Build], Fall | None] = lambda _: None
     tell: Callable[[Needs], None] = lambda _: None
 
 
@@ -157,7 +159,9 @@ class _Schedule:
         self._running[future] = _Run(task=task, claim=claim, began=now)
 
     def _attempt(self, build: Build) -> Attempt:
-        return self._attempts.get(build.key, FIRST)
+        if build.key not in self._attempts:
+            self._attempts[build.key] = Attempt(fall=self._work.fallen(build))
+        return self._attempts[build.key]
 
     def _collect(self) -> Iterator[End]:
         """Wait for something to happen, and yield what has ended."""
@@ -188,7 +192,7 @@ class _Schedule:
                 self._graph.give_back(task.build)
                 yield from self._connect(result)
             case Failed() if again := next_attempt(result, task.attempt):
-                self._earlier[task.build.key] = (result,)
+                self._earlier[task.build.key] = (*self._earlier.get(task.build.key, ()), result)
                 self._attempts[task.build.key] = again
                 self._paused.append((time.monotonic() + again.pause, task.build))
             case _:

@@ -28,7 +28,8 @@ class Site:
     cache: what can be made again and is kept. scratch: what a build leaves behind, its logs apart,
     goes with it. constraints: the pins of each branch on each target, for the dependencies of trials.
     jobs: compilers a build may start. planned: the builds of the run, by project and target. rung: the only
-    one for targets that this machine does not run itself; None: the fastest that works.
+    one for targets that this machine does not run itself; None: the fastest that works. toolless: why there
+    is no native toolchain for some roots, by their digests.
     """
 
     engine: Engine
@@ -42,6 +43,7 @@ class Site:
     jobs: int
     planned: Mapping[tuple[NormalizedName, Target], tuple[Build, ...]] = field(default_factory=dict)
     rung: Rung | None = None
+    toolless: dict[str, str] = field(default_factory=dict)
     _resolvers: dict[tuple[Target, bool], Resolver] = field(default_factory=dict)
 
     @property

@@ -20,6 +20,7 @@ from wheelbuilder.build import (
 )
 from wheelbuilder.build.bounds import Bounds
 from wheelbuilder.build.containers import ContainerExit
+from wheelbuilder.build.ladder import Footing
 from wheelbuilder.build.outcomes import BuiltWheel, FailureClass, StepFailedError
 from wheelbuilder.build.repair import Repaired
 from wheelbuilder.build.requirements import NoWheelError, applicable, satisfied
@@ -85,7 +86,7 @@ class Stages:
             raise StepFailedError(FailureClass.SYSTEM_PACKAGES, error.message, error.hint) from None
 
     def workshop(
-        self, source: Path, image: str, epoch: int, log: Path
+        self, source: Path, image: str, footing: Footing, epoch: int, log: Path
     ) -> tuple[backend.Workshop, tuple[str, ...]]:
         """Return where the hooks run, and `name==version` of what they find there.
 
@@ -102,11 +103,12 @@ class Stages:
             environment=self._environment(files),
             environ=variables(epoch, self._jobs, recipe.environment),
             log=log,
-            bounds=self._bounds,
+            bounds=self._bounds(footing),
             pids=PIDS,
             cpus=None,
             allow_network_attempt=recipe.allow_network_attempt,
             spent=self.spent,
+            toolchain=footing.toolchain,
         )
         asked = backend.ask(shop, recipe.config_settings)
         if asked.going:
@@ -117,13 +119,13 @@ class Stages:
             shop = replace(shop, environment=self._environment(files))
         return shop, _pinned(files)
 
-    @property
-    def _bounds(self) -> Bounds:
+    def _bounds(self, footing: Footing) -> Bounds:
         limits = self.build.recipe.limits
         return Bounds(
             timeout=limits.timeout or STEP_TIME_LIMIT,
             silence=limits.silence or SILENCE,
             memory=self.task.memory,
+            slack=footing.slack,
         )
 
     @property
@@ -187,7 +189,7 @@ class Stages:
         arch = self.site.catalogue.architecture(build.target)
         return wheelcheck.check(wheel, build.pin, build.target, arch, repaired=True)
 
-    def trial(self, repaired: Repaired, facts: WheelFacts, bare: str, log: Path) -> None:
+    def trial(self, repaired: Repaired, facts: WheelFacts, bare: str, footing: Footing, log: Path) -> None:
         """Install and import it where nothing but Python is."""
         build, site = self.build, self.site
         needed = applicable(facts.requires_dist, build.target)
@@ -211,7 +213,7 @@ class Stages:
                 image=bare,
                 catalogue=site.catalogue,
                 target=build.target,
-                bounds=self._bounds,
+                bounds=self._bounds(footing),
                 spent=self.spent,
             ),
             folder=self.bench.candidates,

@@ -1,27 +1,30 @@
-"""What a worker is given for one build, and which failures are worth a second attempt."""
+"""What a worker is given for one build, and which failures are worth another attempt."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from wheelbuilder.build.outcomes import Failed, FailureClass
+from wheelbuilder.build.outcomes import Failed, FailureClass, Fall
 from wheelbuilder.plan.decisions import Build
 
-MOST_ATTEMPTS = 2
+MOST_TRIES = 2  # on one rung
 PAUSE = 20.0  # seconds; the fetching itself has tried for a while
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Attempt:
-    """How a build is tried. number: from 1. pause: seconds before it starts.
+    """How a build is tried. number: from 1; tries: the same on its rung. pause: seconds before it starts.
 
     thrift: it starts one in so many of the usual compilers, and gets so many shares of the memory.
+    fall: why it is not tried on a faster rung.
     """
 
     number: int = 1
+    tries: int = 1
     pause: float = 0.0
     thrift: int = 1
+    fall: Fall | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,13 +46,19 @@ class Task:
 
 
 def next_attempt(failed: Failed, attempt: Attempt) -> Attempt | None:
-    """Return how to try again what can heal; None for everything else, and after the second time."""
-    number = attempt.number + 1
-    if number > MOST_ATTEMPTS or failed.remembered:
+    """Return how to try again: once what can heal, then once on a slower rung what may be the rung's fault.
+
+    None for everything else.
+    """
+    if failed.remembered:
         return None
-    match failed.failure:
-        case FailureClass.HANG | FailureClass.KILLED:
-            return Attempt(number=number)
-        case FailureClass.OUT_OF_MEMORY:
-            return Attempt(number=number, thrift=2)
-    return Attempt(number=number, pause=PAUSE) if failed.passing else None
+    again = replace(attempt, number=attempt.number + 1, tries=attempt.tries + 1, pause=0.0)
+    if attempt.tries < MOST_TRIES:
+        match failed.failure:
+            case FailureClass.HANG | FailureClass.KILLED:
+                return again
+            case FailureClass.OUT_OF_MEMORY:
+                return replace(again, thrift=2)
+        if failed.passing:
+            return replace(again, pause=PAUSE)
+    return replace(again, tries=1, fall=failed.fall) if failed.fall else None

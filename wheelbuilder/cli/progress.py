@@ -10,8 +10,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from wheelbuilder.build.graph import End
-from wheelbuilder.build.outcomes import Built, Covered, Failed, Needs, Step, Unfinished
+from wheelbuilder.build.outcomes import Built, Covered, Failed, Needs, Step, Unfinished, Way
 from wheelbuilder.cli.screen import say
+from wheelbuilder.inputs.rungs import Rung
 from wheelbuilder.plan.decisions import Build
 from wheelbuilder.shown import visible
 
@@ -107,10 +108,14 @@ def _words(end: End) -> str:
         case Built():
             seconds = sum(step.seconds for step in end.steps)
             grafted = f", {len(end.wheel.grafted)} libraries grafted" if end.wheel.grafted else ""
-            return f"built {end.wheel.filename} in {seconds:.0f} s{grafted}"
+            return f"built {end.wheel.filename} in {seconds:.0f} s{grafted}{_how(end.way)}"
         case Covered():
             return f"covered by {end.filename}"
         case Failed():
             return f"FAILED ({end.failure}, at {end.step}): {end.summary}"
         case Unfinished():
             return end.reason
+
+
+def _how(way: Way) -> str:
+    return "" if way.rung is Rung.NATIVE else f" ({way.rung}: {way.reason})"

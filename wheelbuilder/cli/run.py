@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from wheelbuilder.build.outcomes import WAS_ENDED
+from wheelbuilder.build.outcomes import WAS_ENDED, Failed
 from wheelbuilder.cli.options import Duration, counted
 from wheelbuilder.cli.planning import (
     Chosen,
@@ -30,6 +30,7 @@ from wheelbuilder.mirror.stores import open_store
 from wheelbuilder.pipeline.request import Request
 from wheelbuilder.pipeline.run import Run, run
 from wheelbuilder.plan.plans import Plan
+from wheelbuilder.report.falls import advice
 from wheelbuilder.report.memory import Memory
 from wheelbuilder.report.news import FailOn
 
@@ -178,25 +179,38 @@ def _intentions(plan: Plan) -> Iterator[str]:
 def _tell(done: Run, *, err: bool) -> None:
     for failed in done.failures:
         say(err=err)
-        say(f"{failed.build.pin} {failed.build.target}: {failed.failure}: {failed.summary}", err=err)
-        for line in failed.lines:
-            say(f"    {line}", err=err)
-        for number, line in enumerate(failed.hint.splitlines()):
-            say(f"    {line}" if number else f"  hint: {line}", err=err)
+        for line in _failure(failed):
+            say(line, err=err)
     if done.key is None:
         say("Nothing new: nothing was built and nothing was written.", err=err)
     else:
         say(f"Run record: {done.key}", err=err)
+    for line in (*_news(done), *advice(done.fallen), *_unproven(done)):
+        say(line, err=err)
+    print_proof(done.coverage, err=err)
+
+
+def _failure(failed: Failed) -> Iterator[str]:
+    yield f"{failed.build.pin} {failed.build.target}: {failed.failure}: {failed.summary}"
+    yield from (f"    {line}" for line in failed.lines)
+    for number, line in enumerate(failed.hint.splitlines()):
+        yield f"    {line}" if number else f"  hint: {line}"
+    if failed.way and failed.way.fall:
+        yield f"  built {failed.way.rung}, because {failed.way.fall}"
+
+
+def _news(done: Run) -> Iterator[str]:
     for title, items in done.news.groups():
         if items:
-            say(f"{title} ({len(items)}):", err=err)
-        for item in items:
-            say(f"  {item}", err=err)
+            yield f"{title} ({len(items)}):"
+        yield from (f"  {item}" for item in items)
+
+
+def _unproven(done: Run) -> Iterator[str]:
     for line in done.document["quarantined"]:
-        say(f"Not proven, because a line cannot be read: {line}", err=err)
+        yield f"Not proven, because a line cannot be read: {line}"
     for line in done.document["untold"]:
-        say(f"Not proven, because {line}", err=err)
-    print_proof(done.coverage, err=err)
+        yield f"Not proven, because {line}"
 
 
 def _refusal(done: Run) -> tuple[str, str]:

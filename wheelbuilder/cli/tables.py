@@ -57,7 +57,7 @@ def _decision(decision: Any) -> dict[str, Any]:
     }
     if isinstance(decision, Build):
         build = {"sdist": decision.sdist.filename, "sha256": decision.sdist.sha256, "key": decision.key}
-        words = {"reason": decision.reason, "again": decision.again}
+        words = {"reason": decision.reason, "again": decision.again, "rung": decision.recipe.rung}
         return known | words | {"build_tag": decision.build_tag} | build
     if isinstance(decision, Postponed):
         return known | {"reason": decision.reason, "key": decision.failure.key}
@@ -94,12 +94,11 @@ def _print_rows(console: Console, title: str, decisions: Iterable[Build | Postpo
 
 
 def _pin_and_reason(decision: Build | Postponed | Unavailable) -> tuple[Any, Any, str]:
-    again = decision.again if isinstance(decision, Build) else ""
-    return (
-        decision.pin.name,
-        decision.pin.version,
-        "\n".join(map(visible, filter(None, (decision.reason, again)))),
-    )
+    words = [decision.reason]
+    if isinstance(decision, Build):
+        rung = decision.recipe.rung
+        words += [decision.again, f"its recipe allows the rung {rung} only" if rung else ""]
+    return decision.pin.name, decision.pin.version, "\n".join(map(visible, filter(None, words)))
 
 
 def _print_lines(console: Console, title: str, lines: Sequence[str]) -> None:

@@ -101,6 +101,8 @@ def _pin(line: Line, listed: RequirementsList) -> Iterator[str]:
     yield f"{line.pin.origin.branch}: {line.pin}{marker} ({line.pin.origin}) on {where}"
     if line.holds and line.excluded:
         yield f"  its marker excludes {on_targets(line.excluded, listed)}"
+    if line.rung:
+        yield f"  its recipe allows the rung {line.rung} only, on machines of another architecture"
 
 
 def _demanded(demanded: Demanded, listed: RequirementsList) -> Iterator[str]:
@@ -141,6 +143,7 @@ def _line(line: Line) -> dict[str, Any]:
         "pin": str(line.pin),
         "version": line.pin.version_text,
         "marker": line.pin.marker,
+        "rung": line.rung,
         "origin": str(line.pin.origin),
         "targets": _names(line.holds),
         "excluded": _names(line.excluded),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, closing
 from datetime import UTC, datetime
 from functools import partial
 
 from wheelbuilder.build import crew, job, process, schedule, shelf, workplace
 from wheelbuilder.build.graph import End
-from wheelbuilder.build.outcomes import Needs, Outcome
+from wheelbuilder.build.outcomes import Fall, Needs, Outcome
 from wheelbuilder.build.schedule import Deadline, Work
 from wheelbuilder.build.site import Site
 from wheelbuilder.build.survey import Surveyor
@@ -18,8 +18,11 @@ from wheelbuilder.build.tasks import Task
 from wheelbuilder.inputs.wanted import pins_for
 from wheelbuilder.pipeline.ledger import Ledger
 from wheelbuilder.pipeline.request import Request, Watch
+from wheelbuilder.plan.decisions import Build
 from wheelbuilder.plan.files import newest_wheel
+from wheelbuilder.plan.keys import inputs_of
 from wheelbuilder.plan.past import PastFailure
+from wheelbuilder.report.falls import recalled
 from wheelbuilder.report.lessons import as_before, standing
 
 
@@ -42,6 +45,7 @@ def _build(request: Request, site: Site, watch: Watch) -> Generator[End, None, N
         survey=Surveyor(site),
         cost=request.memory.experience.cost,
         known=lambda build: newest_wheel(request.mirror.get(build.pin.name, ())),
+        fallen=_fallen(request),
         tell=watch.waits,
     )
     deadline = None
@@ -66,6 +70,13 @@ def _remembered(request: Request) -> dict[str, PastFailure]:
     planned = {build.key for build in request.plan.builds}
     failures = standing(request.memory.experience, datetime.now(UTC).date())
     return {key: failure for key, failure in failures.items() if key not in planned}
+
+
+def _fallen(request: Request) -> Callable[[Build], Fall | None]:
+    constraints = request.listed.build_constraints
+    describe = partial(inputs_of, catalogue=request.catalogue, build_constraints=constraints)
+    known, today = request.memory.experience, datetime.now(UTC).date()
+    return partial(recalled, known=known, describe=describe, today=today)
 
 
 def _site(request: Request) -> AbstractContextManager[Site]:

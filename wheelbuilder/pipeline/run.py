@@ -25,6 +25,7 @@ from wheelbuilder.pipeline.request import Request, Watch
 from wheelbuilder.plan.coverage import Coverage, coverage, quarantined
 from wheelbuilder.plan.experience import Lessons
 from wheelbuilder.plan.past import Attempt
+from wheelbuilder.report.falls import Fallen, fallen
 from wheelbuilder.report.keep import keep_run
 from wheelbuilder.report.news import News, news, untold
 from wheelbuilder.report.records import run_document
@@ -40,6 +41,7 @@ class Run:
     outcomes: tuple[Outcome, ...]
     unfinished: tuple[Unfinished, ...]
     news: News
+    fallen: tuple[Fallen, ...]
     changed: tuple[str, ...]
     refused: tuple[Refused, ...]
     coverage: tuple[Coverage, ...]
@@ -105,7 +107,7 @@ def _conclude(request: Request, ledger: Ledger, started: datetime, seconds: floa
     branches = [branch.branch for branch in request.listed.branches]
     proof = coverage(request.plan, published, branches, _reasons(ledger))
     ended = [*(record.outcome for record in ledger.records), *ledger.remembered]
-    told = news(request.plan, ended, ledger.known)
+    told, fell = news(request.plan, ended, ledger.known), fallen(ended, ledger.known)
     document = run_document(
         run=ledger.run,
         list_name=request.listed.name,
@@ -116,6 +118,7 @@ def _conclude(request: Request, ledger: Ledger, started: datetime, seconds: floa
         records=ledger.records,
         unfinished=ledger.unfinished,
         told=told,
+        fell=fell,
         commit=ledger.commit.number if ledger.commit else 0,
         changed=tuple(ledger.changed),
         refused=_rows(ledger.refused),
@@ -133,6 +136,7 @@ def _conclude(request: Request, ledger: Ledger, started: datetime, seconds: floa
         outcomes=tuple(record.outcome for record in ledger.records),
         unfinished=tuple(ledger.unfinished),
         news=told,
+        fallen=fell,
         changed=tuple(ledger.changed),
         refused=tuple(ledger.refused),
         coverage=proof,

@@ -10,7 +10,7 @@ from operator import attrgetter
 from statistics import median
 
 from wheelbuilder.plan.decisions import Build
-from wheelbuilder.plan.past import Attempt, PastFailure
+from wheelbuilder.plan.past import Attempt, PastFailure, PastFall, Place
 
 # Guesses for a project that was never built, from builds of common projects on two cores.
 START = 8.0  # seconds that every build takes: roots, environments, hooks, the trial
@@ -34,27 +34,32 @@ Costs = Mapping[str, Mapping[str, Cost]]  # by project, then by target
 class Lessons:
     """What some builds have taught: what failed, what does not fail any more, and what builds cost.
 
-    told: the failures that people have been told of.
+    told: the failures that people have been told of. fallen: what fell to a slower rung. climbed:
+    what the faster one has built.
     """
 
     failed: tuple[PastFailure, ...] = ()
     mended: frozenset[Attempt] = frozenset()
     costs: Costs = field(default_factory=dict)
     told: frozenset[Attempt] = frozenset()
+    fallen: tuple[PastFall, ...] = ()
+    climbed: frozenset[Place] = frozenset()
 
     def __bool__(self) -> bool:
-        return bool(self.failed or self.mended or self.costs or self.told)
+        return any((self.failed, self.mended, self.costs, self.told, self.fallen, self.climbed))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Experience:
     """What is known of earlier builds. Losing it costs time and nothing else.
 
-    failures: by build key. native: this machine's architecture.
+    failures: by build key. falls: the last of each project on a target. native: this machine's
+    architecture.
     """
 
     failures: Mapping[str, PastFailure] = field(default_factory=dict)
     costs: Costs = field(default_factory=dict)
+    falls: Mapping[Place, PastFall] = field(default_factory=dict)
     native: str = field(default_factory=platform.machine)
 
     def failure(self, key: str) -> PastFailure | None:
@@ -84,12 +89,19 @@ class Experience:
         failures = {
             key: replace(it, told=True) if it.attempt in lessons.told else it for key, it in known.items()
         }
-        return replace(self, failures=failures, costs=_united(self.costs, lessons.costs))
+        falls = {place: fell for place, fell in self.falls.items() if place not in lessons.climbed}
+        return replace(
+            self,
+            failures=failures,
+            costs=_united(self.costs, lessons.costs),
+            falls=falls | {fell.place: fell for fell in lessons.fallen},
+        )
 
     def forgetting(self, before: date) -> Experience:
-        """Return the experience without failures that nobody has met since a day: pins that are gone."""
+        """Return the experience without what nobody has met since a day: pins that are gone."""
         kept = {key: failed for key, failed in self.failures.items() if failed.last >= before}
-        return self if len(kept) == len(self.failures) else replace(self, failures=kept)
+        falls = {place: fell for place, fell in self.falls.items() if fell.last >= before}
+        return replace(self, failures=kept, falls=falls)
 
     def _scaled(self, cost: Cost, source: str, target: str) -> Cost:
         """Return what a build takes on a target that took this on another: by projects built on both."""

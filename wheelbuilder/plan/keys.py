@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from wheelbuilder.inputs.images import Catalogue, Role
@@ -20,6 +20,7 @@ SCHEMA = 1  # raised when builds are made in another way, so that old outcomes d
 MOST_DESCRIBED = 200  # characters of an input that are remembered as they are, not by digest
 NOTHING = "nothing"
 
+Describe = Callable[[Build], "BuildInputs"]  # what a build is made from
 KeyOf = Callable[[Pin, IndexFile, Recipe, Target, int | None], str]
 
 
@@ -43,6 +44,11 @@ class BuildInputs:
         """The build key: SHA-256 of the canonical JSON (sorted keys, no spaces, UTF-8)."""
         text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def untagged(self) -> str:
+        """The key of the same build without a build tag: a rebuild has the same inputs otherwise."""
+        return replace(self, build_tag=None).key
 
     @property
     def described(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A build that failed in an earlier run, as it is remembered."""
+"""What is remembered of builds of earlier runs: those that failed, and those that fell to a slower rung."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from datetime import date
 
 from packaging.utils import NormalizedName
 
+from wheelbuilder.inputs.rungs import Rung
+
 Attempt = tuple[str, str, str, int | None]  # project, version, target, build tag
+Place = tuple[str, str]  # project, target
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,3 +46,31 @@ class PastFailure:
 
     def __str__(self) -> str:
         return f"failed on {self.last} with {self.failure}: {self.summary}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PastFall:
+    """A project that a slower rung built for a target after a faster one had failed.
+
+    version: the one that fell last. key: what it was made from, see `BuildInputs.untagged`. toolchain: the
+    digest of the one that it failed with. first, last: when the project fell for the first time and the
+    last. times: how many builds of it fell. expires: the day from which on the faster rung is tried again.
+    """
+
+    project: NormalizedName
+    version: str
+    target: str
+    key: str
+    rung: Rung
+    failure: str
+    summary: str
+    toolchain: str
+    first: date
+    last: date
+    times: int
+    expires: date
+
+    @property
+    def place(self) -> Place:
+        """What fell, whatever its version."""
+        return self.project, self.target

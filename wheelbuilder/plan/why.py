@@ -11,6 +11,7 @@ from wheelbuilder.inputs.lists import RequirementsList
 from wheelbuilder.inputs.names import project_name
 from wheelbuilder.inputs.near import SHOWN, near
 from wheelbuilder.inputs.pins import Pin, Quarantined
+from wheelbuilder.inputs.rungs import Rung
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.inputs.wanted import Conflict, applies, pins_for
 from wheelbuilder.plan.closure import Closure, Reason, Unmet
@@ -19,9 +20,13 @@ from wheelbuilder.plan.dependencies import LEADING_NAME
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Line:
-    """One line of a branch that pins the project, with the targets on which its marker holds or does not."""
+    """One line of a branch that pins the project, with the targets on which its marker holds or does not.
+
+    rung: the only one that its recipe allows on machines of another architecture.
+    """
 
     pin: Pin
+    rung: Rung | None
     holds: tuple[Target, ...]
     excluded: tuple[Target, ...]
 
@@ -74,7 +79,7 @@ def why(name: str, listed: RequirementsList, closures: Sequence[Closure] = ()) -
     """Explain a project by its name, however it is spelt. closures: of a list in that mode."""
     project = project_name(name)
     lines = tuple(
-        _line(pin, listed.targets) for branch in listed.branches for pin in branch.pins if pin.name == project
+        _line(pin, listed) for branch in listed.branches for pin in branch.pins if pin.name == project
     )
     return Why(
         name=project,
@@ -88,9 +93,14 @@ def why(name: str, listed: RequirementsList, closures: Sequence[Closure] = ()) -
     )
 
 
-def _line(pin: Pin, targets: Iterable[Target]) -> Line:
-    holds = tuple(target for target in targets if applies(pin, target))
-    return Line(pin=pin, holds=holds, excluded=tuple(it for it in targets if it not in holds))
+def _line(pin: Pin, listed: RequirementsList) -> Line:
+    holds = tuple(target for target in listed.targets if applies(pin, target))
+    return Line(
+        pin=pin,
+        rung=listed.recipes.for_pin(pin).rung,
+        holds=holds,
+        excluded=tuple(it for it in listed.targets if it not in holds),
+    )
 
 
 def _clashes(project: NormalizedName, listed: RequirementsList) -> Iterator[Clash]:

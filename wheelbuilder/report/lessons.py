@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
 from wheelbuilder.build.outcomes import Built, Failed, FailureClass, Outcome, Step, StepResult, Unfinished
 from wheelbuilder.plan.decisions import Build, InMirror, Upstream
 from wheelbuilder.plan.experience import Cost, Experience, Lessons
-from wheelbuilder.plan.keys import BuildInputs
+from wheelbuilder.plan.keys import BuildInputs, Describe
 from wheelbuilder.plan.past import Attempt, PastFailure
 from wheelbuilder.plan.plans import Plan
+from wheelbuilder.report import falls
 
 LONGER = 2.0  # what a build is expected to take that was ended, by how long it ran
 MOST_BLOCKED = 3  # days; and no longer than what blocks fails
@@ -49,8 +50,6 @@ DAYS = {
     FailureClass.REPAIR_REFUSED: 30,
 }
 
-Describe = Callable[[Build], BuildInputs]
-
 
 def lessons(
     ends: Iterable[Outcome | Unfinished], known: Experience, describe: Describe, today: date
@@ -70,6 +69,8 @@ def lessons(
         failed=(*failed.values(), *filter(None, stopped)),
         mended=frozenset(done & earlier.keys()),
         costs=costs,
+        fallen=falls.learned(told, known, describe, today),
+        climbed=falls.climbed(told, known),
     )
 
 
@@ -150,7 +151,7 @@ def _failure(
 def _cost(end: Outcome | Unfinished, known: Experience) -> Cost | None:
     """Return what a build takes: what it took, or more than was known if it gave nothing for longer."""
     match end:
-        case Built():
+        case Built() if _is_usual(end):
             steps = _last_attempt(end.steps)
             peaks = [step.peak_memory for step in steps if step.peak_memory is not None]
             return Cost(seconds=_seconds(steps), peak_memory=max(peaks, default=None))
@@ -159,6 +160,11 @@ def _cost(end: Outcome | Unfinished, known: Experience) -> Cost | None:
         case Unfinished():
             return _at_least(end.build, round(end.seconds * LONGER, 3), known)
     return None
+
+
+def _is_usual(end: Built) -> bool:
+    """Whether the run left a build to the rung that others will take."""
+    return not end.way.pinned or end.way.rung is end.build.recipe.rung
 
 
 def _at_least(build: Build, seconds: float, known: Experience) -> Cost | None:

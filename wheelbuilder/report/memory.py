@@ -8,11 +8,12 @@ from datetime import date, timedelta
 from typing import Any
 
 from wheelbuilder.errors import ConfigurationError, IntegrityError
+from wheelbuilder.inputs.rungs import Rung
 from wheelbuilder.mirror.documents import sealed, unsealed
 from wheelbuilder.mirror.layout import cache_control, content_type, experience_key
 from wheelbuilder.mirror.store import Store
 from wheelbuilder.plan.experience import Cost, Experience, Lessons
-from wheelbuilder.plan.past import PastFailure
+from wheelbuilder.plan.past import PastFailure, PastFall
 
 KEPT = timedelta(days=180)  # for failures of pins that no run has met since
 MOST_TRIES = 20
@@ -69,7 +70,8 @@ def to_bytes(experience: Experience) -> bytes:
         project: {target: [cost.seconds, cost.peak_memory] for target, cost in known.items()}
         for project, known in experience.costs.items()
     }
-    return sealed({"failures": [_row(failure) for failure in failures], "costs": costs})
+    falls = [_row(fall) for _, fall in sorted(experience.falls.items())]
+    return sealed({"failures": [_row(failure) for failure in failures], "costs": costs, "falls": falls})
 
 
 def parsed(data: bytes, where: str) -> Experience:
@@ -78,23 +80,30 @@ def parsed(data: bytes, where: str) -> Experience:
         values = unsealed(data, where)
         failures = [_failure(row) for row in values["failures"]]
         costs = {project: _costs(known) for project, known in values["costs"].items()}
+        falls = [_fall(row) for row in values.get("falls", ())]  # an older document has none
     except (ConfigurationError, IntegrityError, ValueError, KeyError, TypeError, AttributeError):
         return Experience()
-    return Experience(failures={failure.key: failure for failure in failures}, costs=costs)
+    return Experience(
+        failures={failure.key: failure for failure in failures},
+        costs=costs,
+        falls={fall.place: fall for fall in falls},
+    )
 
 
-def _row(failure: PastFailure) -> dict[str, Any]:
-    return asdict(failure) | {name: getattr(failure, name).isoformat() for name in DATES}
+def _row(past: PastFailure | PastFall) -> dict[str, Any]:
+    return asdict(past) | {name: getattr(past, name).isoformat() for name in DATES}
+
+
+def _dates(row: Mapping[str, Any]) -> dict[str, date]:
+    return {name: date.fromisoformat(row[name]) for name in DATES}
 
 
 def _failure(row: Mapping[str, Any]) -> PastFailure:
-    return PastFailure(
-        **{
-            **row,
-            **{name: date.fromisoformat(row[name]) for name in DATES},
-            "blocked_by": tuple(row["blocked_by"]),
-        }
-    )
+    return PastFailure(**{**row, **_dates(row), "blocked_by": tuple(row["blocked_by"])})
+
+
+def _fall(row: Mapping[str, Any]) -> PastFall:
+    return PastFall(**{**row, **_dates(row), "rung": Rung(row["rung"])})
 
 
 def _costs(known: Mapping[str, Any]) -> dict[str, Cost]:

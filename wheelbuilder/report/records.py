@@ -24,6 +24,7 @@ from wheelbuilder.mirror.documents import readable
 from wheelbuilder.mirror.layout import record_key
 from wheelbuilder.plan.coverage import Coverage, lines
 from wheelbuilder.plan.plans import Plan
+from wheelbuilder.report.falls import Fallen
 from wheelbuilder.report.news import News
 from wheelbuilder.shown import without_secrets
 
@@ -99,6 +100,7 @@ def run_document(
     records: Sequence[Record],
     unfinished: Sequence[Unfinished],
     told: News,
+    fell: Sequence[Fallen],
     commit: int,
     changed: Sequence[str],
     refused: Sequence[dict[str, str]],
@@ -128,6 +130,7 @@ def run_document(
             for it in unfinished
         ],
         "news": told.document(),
+        "fell": [it.document() for it in fell],
         "unavailable": [
             {
                 "project": it.pin.name,

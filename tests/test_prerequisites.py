@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from builds import WAY
+from mirrors import NOW
+from packaging.utils import canonicalize_name
 from samples import X86, pin
-from sdists import FileIndex, in_tree
+from sdists import FileIndex, Workplace, in_tree
 from simple_index import Answer
 from tinywheel import make_wheel
 
 from wheelbuilder.build import shelf
+from wheelbuilder.build.channel import Channel
 from wheelbuilder.build.outcomes import Built, BuiltWheel, FailureClass, StepFailedError
 from wheelbuilder.build.prerequisites import LacksWheelsError, resolve, wheels
 from wheelbuilder.build.site import Site
 from wheelbuilder.build.tasks import Given
 from wheelbuilder.inputs.images import Catalogue, default_path
 from wheelbuilder.inputs.recipe_files import read_recipes
+from wheelbuilder.mirror.directory import DirectoryStore
+from wheelbuilder.mirror.publish import Change, publish
+from wheelbuilder.mirror.read import contents
+from wheelbuilder.mirror.wheels import read_wheel
 from wheelbuilder.plan.decisions import Build
 from wheelbuilder.plan.upstream import UpstreamIndex
 
@@ -120,6 +127,72 @@ def test_a_build_of_the_run_is_preferred_to_the_newest(index: FileIndex, tmp_pat
         with pytest.raises(LacksWheelsError) as caught:
             resolve([text], X86, here)
         assert [str(it.pin.version) for it in caught.value.builds] == [expected]
+
+
+def channel(folder: Path, *wheels: Path) -> Channel:
+    """A channel that has published these."""
+    store = DirectoryStore(folder / "store")
+    names = [canonicalize_name(path.name.split("-")[0]) for path in wheels]
+    changes = [
+        Change(project=name, wheels=(read_wheel(path),)) for name, path in zip(names, wheels, strict=True)
+    ]
+    publish(store, "test", changes, run="", now=NOW)
+    return Channel(files=contents(store, "test").projects, download=store.download)
+
+
+def test_what_the_channel_has_serves_and_is_not_built(index: FileIndex, tmp_path: Path) -> None:
+    index.offer(in_tree("late", version="2.0"))
+    old, new = (make_wheel(tmp_path, "late", version) for version in ("0.9", "1.0"))
+    foreign = make_wheel(tmp_path, "late", "1.5", tag="cp311-cp311-manylinux_2_36_aarch64")
+    here = site(index, tmp_path, channel=channel(tmp_path, old, new, foreign))
+    for text, expected in (("late", new), ("late<1", old)):
+        (path,) = wheels(resolve([text], X86, here), here)
+        assert path.read_bytes() == expected.read_bytes()
+        here = replace(here, _resolvers={})
+    with pytest.raises(LacksWheelsError) as caught:
+        resolve(["late>1"], X86, here)
+    assert [str(it.pin.version) for it in caught.value.builds] == ["2.0"]
+    planned = replace(caught.value.builds[0], key="planned")
+    busy = replace(here, planned={(planned.pin.name, X86): (planned,)}, _resolvers={})
+    with pytest.raises(LacksWheelsError) as caught:  # the branch pins another one by now
+        resolve(["late"], X86, busy)
+    assert caught.value.builds == (planned,)
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"x")])
+def test_a_wheel_of_the_channel_that_is_lost_or_damaged_is_built(
+    index: FileIndex, tmp_path: Path, damage: Callable[[Path], object]
+) -> None:
+    here = site(index, tmp_path, channel=channel(tmp_path, make_wheel(tmp_path, "late")))
+    (stored,) = tmp_path.glob("store/files/*/*.whl")
+    damage(stored)
+    with pytest.raises(LacksWheelsError):
+        resolve(["late"], X86, here)
+
+
+def test_a_wheel_of_the_channel_that_does_not_help_is_not_tried_for_ever(
+    index: FileIndex, tmp_path: Path
+) -> None:
+    wheel = make_wheel(tmp_path, "late", requires=("late-too",))
+    index.page("late-too", [])
+    here = site(index, tmp_path, channel=channel(tmp_path, wheel))
+    with pytest.raises(StepFailedError, match=r"late-too.* has neither a wheel"):
+        resolve(["late"], X86, here)
+
+
+@pytest.mark.engine
+def test_a_later_run_needs_what_an_earlier_one_published(index: FileIndex, tmp_path: Path) -> None:
+    asking = in_tree("asking", requires=["late"])
+    index.offer(asking)
+    work = Workplace(folder=tmp_path / "work", index=index)
+    work.write(["late===1.0"])
+    assert work.run().code == 0
+    work.write(["late===1.0", asking])
+    later = work.run()
+    assert later.code == 0, later.stderr
+    assert list(later.outcomes) == ["asking"]
+    assert "late==1.0" in later.outcomes["asking"]["build_environment"]
+    assert work.audit().code == 0
 
 
 def test_what_was_given_and_does_not_help_is_not_asked_for_again(index: FileIndex, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -54,8 +55,9 @@ def resolve(
 ) -> tuple[IndexFile, ...]:
     """Return the wheels of a build environment.
 
-    constraints: what the recipe adds to those of the list. given: what was built for it. Raises
-    LacksWheelsError for what has to be built first, StepFailedError REQUIREMENTS where nothing helps.
+    constraints: what the recipe adds to those of the list. given: what was built for it. What the channel
+    has serves where the index has nothing. Raises LacksWheelsError for what has to be built first,
+    StepFailedError REQUIREMENTS where nothing helps.
     """
     resolver = site.resolver(target)
     tried = {it.key for it in given}
@@ -65,16 +67,62 @@ def resolve(
             return resolver.resolve(requirements, constraints=constraints)
         except NoWheelError as error:
             texts = _without_wheel(requirements, constraints, resolver, site)
-            builds = [_as_build(text, constraints, target, site) for text in texts]
-            lacking = {build.key: build for build in builds if build.key not in tried}
-            if not lacking:
-                raise StepFailedError(
-                    FailureClass.REQUIREMENTS, f"the build requirements cannot be had: {error.reason}"
-                ) from None
+            asked = [_asked(text, constraints, site) for text in texts]
+            reason = error.reason
+        if folders := _published(asked, target, site) - tried:
+            tried |= folders
+            _offer(map(Path, folders), target, site)
+            continue
+        builds = [_as_build(it, target, site) for it in asked]
+        lacking = {build.key: build for build in builds if build.key not in tried}
+        if not lacking:
+            raise StepFailedError(
+                FailureClass.REQUIREMENTS, f"the build requirements cannot be had: {reason}"
+            )
         if missing := tuple(build for build in lacking.values() if not shelf.take(build, site)):
             raise LacksWheelsError(missing)
         tried |= lacking.keys()
         _offer((shelf.place(build, site) for build in lacking.values()), target, site)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Asked:
+    """A requirement without a wheel. specifier: with what constraints add."""
+
+    text: str
+    name: NormalizedName
+    raw_name: str
+    specifier: SpecifierSet
+
+    def planned(self, target: Target, site: Site) -> Build | None:
+        """Return the run's own build that gives it."""
+        fitting = (
+            build
+            for build in site.planned.get((self.name, target), ())
+            if self.specifier.contains(build.pin.version)
+        )
+        return max(fitting, key=lambda build: build.pin.version, default=None)
+
+
+def _asked(text: str, constraints: tuple[str, ...], site: Site) -> _Asked:
+    requirement = Requirement(text)
+    name, specifier = canonicalize_name(requirement.name), requirement.specifier
+    for bound in map(Requirement, (*site.build_constraints, *constraints)):
+        if canonicalize_name(bound.name) == name:
+            specifier &= bound.specifier
+    return _Asked(text=text, name=name, raw_name=requirement.name, specifier=specifier)
+
+
+def _published(asked: Iterable[_Asked], target: Target, site: Site) -> set[str]:
+    """Return folders with wheels of the channel that give what is asked for and the run does not build."""
+    channel, folders = site.channel, set[str]()
+    if channel is None:
+        return folders
+    for it in asked:
+        wheel = None if it.planned(target, site) else channel.wheel(it.name, it.specifier, target)
+        if wheel and channel.fetched(wheel, folder := site.wheelhouse(target) / f"file-{wheel.sha256}"):
+            folders.add(str(folder))
+    return folders
 
 
 def _offer(folders: Iterable[Path], target: Target, site: Site) -> None:
@@ -118,31 +166,24 @@ def _listed(name: NormalizedName, site: Site) -> tuple[IndexFile, ...]:
         ) from None
 
 
-def _as_build(text: str, constraints: tuple[str, ...], target: Target, site: Site) -> Build:
+def _as_build(asked: _Asked, target: Target, site: Site) -> Build:
     """Return the build of a requirement: the run's own if one fits, else of the newest sdist."""
-    requirement = Requirement(text)
-    name = canonicalize_name(requirement.name)
-    specifier = requirement.specifier
-    for bound in map(Requirement, (*site.build_constraints, *constraints)):
-        if canonicalize_name(bound.name) == name:
-            specifier &= bound.specifier
-    planned = [it for it in site.planned.get((name, target), ()) if specifier.contains(it.pin.version)]
-    if planned:
-        return max(planned, key=lambda build: build.pin.version)
-    version, file = _newest(text, _listed(name, site), specifier, target)
+    if planned := asked.planned(target, site):
+        return planned
+    version, file = _newest(asked.text, _listed(asked.name, site), asked.specifier, target)
     pin = Pin(
-        name=name,
-        raw_name=requirement.name,
+        name=asked.name,
+        raw_name=asked.raw_name,
         version=version,
         version_text=str(version),
         marker=None,
-        origin=Origin(branch="build requirements", file=text, line=0),
+        origin=Origin(branch="build requirements", file=asked.text, line=0),
         branches=(),
     )
     recipe = site.recipes.for_pin(pin, site.catalogue.root(target, Role.BUILD))
     key = key_of(site.catalogue, site.build_constraints)(pin, file, recipe, target, None)
     return Build(
-        pin=pin, target=target, sdist=file, recipe=recipe, reason=f"a build requires {text}", key=key
+        pin=pin, target=target, sdist=file, recipe=recipe, reason=f"a build requires {asked.text}", key=key
     )
 
 

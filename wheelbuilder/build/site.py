@@ -10,6 +10,7 @@ from pathlib import Path
 from packaging.utils import NormalizedName
 
 from wheelbuilder.build import untrusted
+from wheelbuilder.build.channel import Channel
 from wheelbuilder.build.engine import Engine
 from wheelbuilder.build.requirements import Resolver
 from wheelbuilder.inputs.images import Catalogue, Role
@@ -29,7 +30,8 @@ class Site:
     goes with it. constraints: the pins of each branch on each target, for the dependencies of trials.
     jobs: compilers a build may start. planned: the builds of the run, by project and target. rung: the only
     one for targets that this machine does not run itself; None: the fastest that works. toolless: why there
-    is no native toolchain for some roots, by their digests.
+    is no native toolchain for some roots, by their digests. channel: what was published before, for builds
+    that require it.
     """
 
     engine: Engine
@@ -44,6 +46,7 @@ class Site:
     planned: Mapping[tuple[NormalizedName, Target], tuple[Build, ...]] = field(default_factory=dict)
     rung: Rung | None = None
     toolless: dict[str, str] = field(default_factory=dict)
+    channel: Channel | None = None
     _resolvers: dict[tuple[Target, bool], Resolver] = field(default_factory=dict)
 
     @property

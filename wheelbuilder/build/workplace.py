@@ -13,6 +13,7 @@ from packaging.utils import NormalizedName
 
 from wheelbuilder.build import engine_probe, scratch, untrusted
 from wheelbuilder.build.cache import cache_home
+from wheelbuilder.build.channel import Channel
 from wheelbuilder.build.engine import Engine
 from wheelbuilder.build.owners import our_mark
 from wheelbuilder.build.site import Site
@@ -35,11 +36,12 @@ def opened(
     constraints: Mapping[tuple[str, Target], tuple[str, ...]],
     planned: Sequence[Build],
     rung: Rung | None = None,
+    channel: Channel | None = None,
 ) -> Iterator[Site]:
     """Yield the site of a run's builds; containers and folders of drivers that were killed go first.
 
     engine: its name, or None for the first that works. planned: the builds of the run. rung: the only one for
-    targets of other machines.
+    targets of other machines. channel: what builds may require of what was published before.
     """
     found = engine_probe.find(engine)
     found.reap()
@@ -56,6 +58,7 @@ def opened(
             jobs=os.cpu_count() or 1,
             planned=_by_project(planned),
             rung=rung,
+            channel=channel,
         )
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from wheelbuilder.build import crew, job, process, schedule, shelf, workplace
+from wheelbuilder.build.channel import Channel
 from wheelbuilder.build.graph import End
 from wheelbuilder.build.outcomes import Fall, Needs, Outcome
 from wheelbuilder.build.schedule import Deadline, Work
@@ -94,6 +95,7 @@ def _site(request: Request) -> AbstractContextManager[Site]:
         },
         planned=request.plan.builds,
         rung=request.rung,
+        channel=Channel(files=request.mirror, download=request.store.download),
     )
 
 

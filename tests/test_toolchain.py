@@ -100,6 +100,7 @@ class TestForeignRoot:
             ("echo | cc -dM -E - | sort", 300),
             ("cc -Q --help=target -O2", 40),
             ("ld --verbose", 200),
+            ("echo 'int x;' | cc -flto -x c -c - -o l.o; ar rcs l.a l.o; nm -s l.a; gcc-nm l.o", 4),
             ("sh -c 'echo $0'; awk 'BEGIN { print 1 }'; egrep --version", 3),
         ],
     )

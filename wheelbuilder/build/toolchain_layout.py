@@ -21,6 +21,7 @@ ASK_THE_KERNEL = ("cmake",)
 NOBODY = 65534
 COMPILE_TIMEOUT = 600.0  # seconds
 CROSS = "usr/lib/gcc-cross"
+PLUGIN = "liblto_plugin.so"
 UNUSED = ("doc", "info", "locale", "man", "lintian", "bash-completion", "common-licenses", "pkgconfig")
 
 
@@ -31,6 +32,7 @@ def lay_out(folder: Path, host: Architecture, uname: Path) -> None:
     """
     _compile_modules(folder)
     _take_the_roots_own(folder, host)
+    _let_binutils_read_lto_objects(folder)
     _remove_unused(folder)
     (folder / "bin").mkdir()  # the names of a root are mounted there
     library = folder / Path(UNAME).relative_to(INSIDE)
@@ -78,6 +80,14 @@ def _take_the_roots_own(folder: Path, host: Architecture) -> None:
         for name in names:
             _link(headers / name, f"/usr/include/c++/{major}/{name}")
         _link(headers / triplet, f"/usr/include/{triplet}/c++/{major}")
+
+
+def _let_binutils_read_lto_objects(folder: Path) -> None:
+    """Put GCC's plugin where plain ar, nm and ranlib look for it, as the native compiler's package does."""
+    plugins = folder / "usr/lib/bfd-plugins"
+    plugins.mkdir()
+    for plugin in sorted(folder.glob(f"usr/lib*/gcc-cross/*/*/{PLUGIN}")):
+        _link(plugins / PLUGIN, f"{INSIDE}/{plugin.relative_to(folder)}")
 
 
 def _link(path: Path, target: str) -> None:

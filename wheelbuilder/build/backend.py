@@ -11,6 +11,7 @@ from build import BuildBackendException, BuildException, ProjectBuilder
 
 from wheelbuilder.build import answers, failures, hooks, logs
 from wheelbuilder.build.bounds import Bounds
+from wheelbuilder.build.compilers import Compilers
 from wheelbuilder.build.containers import ContainerExit, Mount
 from wheelbuilder.build.engine import Engine
 from wheelbuilder.build.outcomes import FailureClass, StepFailedError
@@ -33,7 +34,8 @@ class Workshop:
     """Where the hooks of one build run, and within which limits.
 
     source and out: folders of this build that the container may write. spent: hears how each container
-    ended. toolchain: native programs for a foreign root; None where there are none, or none are wanted.
+    ended. compilers: what comes before those of the root or the toolchain. toolchain: native programs for a
+    foreign root; None where there are none, or none are wanted.
     going: the front end whose build of the wheel has begun.
     """
 
@@ -49,6 +51,7 @@ class Workshop:
     cpus: float | None
     allow_network_attempt: bool
     spent: Callable[[ContainerExit], None]
+    compilers: Compilers
     toolchain: Toolchain | None = None
     going: FrontEnd | None = None
 
@@ -59,35 +62,38 @@ class Workshop:
     @property
     def variables(self) -> dict[str, str]:
         """The environment variables of the hooks; what a recipe sets wins over what a toolchain needs."""
-        if self.toolchain is None:
-            return dict(self.environ)
+        native = self.toolchain
         own = f"{ENVIRONMENT}/bin"
-        path = self.environ["PATH"].replace(own, f"{own}:{self.toolchain.path}", 1)
-        return self.toolchain.environment | dict(self.environ) | {"PATH": path}
+        places = (own, *self.compilers.path, *((native.path,) if native else ()))
+        path = self.environ["PATH"].replace(own, ":".join(places), 1)
+        return (native.environment if native else {}) | dict(self.environ) | {"PATH": path}
 
     def run(
         self, argv: tuple[str, ...], mounts: tuple[Mount, ...], environ: Mapping[str, str]
     ) -> ContainerExit:
         """Run a command where the hooks run. mounts, environ: beside those of every hook."""
-        return self.engine.run(
-            self.image,
-            argv,
-            mounts=(
-                *mounts,
-                *(self.toolchain.mounts if self.toolchain else ()),
-                Mount(source=self.environment, target=ENVIRONMENT),
-                Mount(source=self.source, target=SOURCE, writable=True),
-                Mount(source=self.out, target=OUT, writable=True),
-            ),
-            env={**self.variables, **environ},
-            workdir=SOURCE,
-            memory=self.bounds.memory,
-            pids=self.pids,
-            cpus=self.cpus,
-            timeout=self.bounds.most,
-            silence=self.bounds.silence,
-            log=self.log,
-        )
+        with self.compilers.at_hand(self.toolchain.digest if self.toolchain else "") as tools:
+            done = self.engine.run(
+                self.image,
+                argv,
+                mounts=(
+                    *mounts,
+                    *(self.toolchain.mounts if self.toolchain else ()),
+                    *tools.mounts,
+                    Mount(source=self.environment, target=ENVIRONMENT),
+                    Mount(source=self.source, target=SOURCE, writable=True),
+                    Mount(source=self.out, target=OUT, writable=True),
+                ),
+                env={**tools.environment, **self.variables, **environ},
+                workdir=SOURCE,
+                memory=self.bounds.memory,
+                pids=self.pids,
+                cpus=self.cpus,
+                timeout=self.bounds.most,
+                silence=self.bounds.silence,
+                log=self.log,
+            )
+            return replace(done, compiled=tools.compiled())
 
 
 def static_requirements(source: Path) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from wheelbuilder.build import untrusted
 from wheelbuilder.build.cache import cache_home
+from wheelbuilder.build.outcomes import Compiled
 from wheelbuilder.errors import ConfigurationError
 
 TMP_SIZE = 2 << 30  # bytes of /tmp; they count against the memory limit once written
@@ -34,7 +35,7 @@ class ContainerExit:
 
     hung: it printed nothing and computed nothing for too long. killed: something outside of it ended it.
     out_of_memory: the kernel killed a process of it, maybe not the first. peak_memory: bytes. The last
-    three are known only where a memory limit was given.
+    three are known only where a memory limit was given. compiled: None where there was no compiler cache.
     """
 
     exit_code: int
@@ -46,6 +47,7 @@ class ContainerExit:
     peak_memory: int | None
     stdout: str
     stderr: str
+    compiled: Compiled | None = None
 
     @property
     def ok(self) -> bool:

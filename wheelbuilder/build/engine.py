@@ -278,6 +278,10 @@ class Engine:
             )
         return found
 
+    def identity(self, image: str) -> str:
+        """Return the digest that names the content of a local image."""
+        return self.call("image", "inspect", "--format", "{{.Id}}", image).strip()
+
     @contextmanager
     def mounted(self, image: str) -> Iterator[Path]:
         """Give read access to an image's file system for as long as the context lasts."""

@@ -60,11 +60,22 @@ class FailureClass(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Compiled:
+    """How many objects the compiler cache had, and how many it lacked."""
+
+    hits: int = 0
+    misses: int = 0
+
+    def __add__(self, other: Compiled) -> Compiled:
+        return Compiled(hits=self.hits + other.hits, misses=self.misses + other.misses)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StepResult:
     """One step as it went. log: the file with what it printed, if it ran a program.
 
     peak_memory: the most that a container of it took, in bytes; None where that was not measured.
-    attempt: counted from 1; what can heal is tried twice.
+    compiled: None where there was no compiler cache. attempt: counted from 1; what can heal is tried twice.
     """
 
     step: Step
@@ -73,6 +84,7 @@ class StepResult:
     network: bool = False
     log: Path | None = None
     peak_memory: int | None = None
+    compiled: Compiled | None = None
     attempt: int = 1
 
 

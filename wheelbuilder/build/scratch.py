@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from wheelbuilder.build import shelf, untrusted
+from wheelbuilder.build import object_cache, shelf, untrusted
 from wheelbuilder.build.cache import cache_home
 from wheelbuilder.build.owners import is_alive, our_mark
 
@@ -28,6 +28,7 @@ def fixed_umask() -> Iterator[None]:
 def sweep() -> None:
     """Remove the folders of processes that were killed, and what nobody has used for long."""
     shelf.sweep(cache_home())
+    object_cache.sweep()
     _sweep_folders()
 
 

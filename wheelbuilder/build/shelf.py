@@ -16,7 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wheelbuilder.build import untrusted
-from wheelbuilder.build.outcomes import Built, BuiltWheel, FailureClass, Fall, Step, StepResult, Way
+from wheelbuilder.build.outcomes import (
+    Built,
+    BuiltWheel,
+    Compiled,
+    FailureClass,
+    Fall,
+    Step,
+    StepResult,
+    Way,
+)
 from wheelbuilder.inputs.rungs import Rung
 from wheelbuilder.plan.decisions import Build
 
@@ -112,4 +121,5 @@ def _fall(row: dict[str, Any]) -> Fall:
 
 def _step(folder: Path, step: dict[str, Any]) -> StepResult:
     log = step["log"] and folder / LOGS / step["log"]
-    return StepResult(**step | {"step": Step(step["step"]), "log": log})
+    compiled = step["compiled"] and Compiled(**step["compiled"])
+    return StepResult(**step | {"step": Step(step["step"]), "log": log, "compiled": compiled})

@@ -28,10 +28,11 @@ class Site:
 
     cache: what can be made again and is kept. scratch: what a build leaves behind, its logs apart,
     goes with it. constraints: the pins of each branch on each target, for the dependencies of trials.
-    jobs: compilers a build may start. planned: the builds of the run, by project and target. rung: the only
-    one for targets that this machine does not run itself; None: the fastest that works. toolless: why there
-    is no native toolchain for some roots, by their digests. channel: what was published before, for builds
-    that require it.
+    jobs: the compile slots of the machine, and what one build may start. planned: the builds of the run, by
+    project and target. rung: the only one for targets that this machine does not run itself; None: the
+    fastest that works. toolless: why there is no native toolchain for some roots, by their digests.
+    channel: what was published before, for builds that require it. compiler_cache: bytes that all of it may
+    take on this machine; 0 for none.
     """
 
     engine: Engine
@@ -43,6 +44,7 @@ class Site:
     build_constraints: tuple[str, ...]
     constraints: Mapping[tuple[str, Target], tuple[str, ...]]
     jobs: int
+    compiler_cache: int = 0
     planned: Mapping[tuple[NormalizedName, Target], tuple[Build, ...]] = field(default_factory=dict)
     rung: Rung | None = None
     toolless: dict[str, str] = field(default_factory=dict)

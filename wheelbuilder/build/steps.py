@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from wheelbuilder.build.containers import ContainerExit
-from wheelbuilder.build.outcomes import Step, StepResult, Way
+from wheelbuilder.build.outcomes import Compiled, Step, StepResult, Way
 
 
 class Steps:
@@ -17,6 +17,7 @@ class Steps:
     def __init__(self, logs: Path, report: Callable[[Step], None], attempt: int) -> None:
         self._logs, self._report, self._attempt = logs, report, attempt
         self._peaks: list[int] = []
+        self._compiled: list[Compiled] = []
         self.results: tuple[StepResult, ...] = ()
         self.way: Way | None = None  # once it is chosen
 
@@ -30,7 +31,7 @@ class Steps:
         """Take a step; yields the file for what its programs print. network: it may use the network."""
         self._report(step)
         log = self._logs / f"{len(self.results) + 1}-{step}.log"
-        self._peaks, started, ok = [], time.monotonic(), False
+        self._peaks, self._compiled, started, ok = [], [], time.monotonic(), False
         try:
             yield log
             ok = True
@@ -42,11 +43,14 @@ class Steps:
                 network=network,
                 log=log if log.exists() else None,
                 peak_memory=max(self._peaks, default=None),
+                compiled=sum(self._compiled, Compiled()) if self._compiled else None,
                 attempt=self._attempt,
             )
             self.results = (*self.results, result)
 
     def spent(self, done: ContainerExit) -> None:
-        """Note what a container of the step took."""
+        """Note what a container of the step took, and what it compiled."""
         if done.peak_memory is not None:
             self._peaks.append(done.peak_memory)
+        if done.compiled is not None:
+            self._compiled.append(done.compiled)

@@ -12,6 +12,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from wheelbuilder.build.slots import WAITING
+
 MOST_PAUSE = 15.0  # seconds between two looks
 IDLE = 0.01  # of one processor: what a container uses that only waits
 TICKS = os.sysconf("SC_CLK_TCK")  # a second
@@ -58,31 +60,36 @@ class Stillness:
 def processor_time(pid: int) -> float | None:
     """Return the seconds that a process, its descendants and their ended children have computed.
 
-    None if the process is not to be seen. What is left alone inside a container becomes a child of its
-    first process, so nothing of it is missed.
+    None if the process is not to be seen, or one of them waits for a compile slot: for other builds. What is
+    left alone inside a container becomes a child of its first process, so nothing of it is missed.
     """
-    used: dict[int, float] = {}
+    used: dict[int, float | None] = {}
     children: defaultdict[int, list[int]] = defaultdict(list)
-    for child, parent, seconds in _processes():
-        used[child] = seconds
+    for child, parent, name, seconds in _processes():
+        used[child] = None if name == WAITING else seconds
         children[parent].append(child)
     if pid not in used:
         return None
     total, queue = 0.0, [pid]
     while queue:
         process = queue.pop()
-        total += used[process]
+        computed = used[process]
+        if computed is None:
+            return None
+        total += computed
         queue += children[process]
     return total
 
 
-def _processes() -> Iterator[tuple[int, int, float]]:
-    """Yield pid, parent and seconds of every process (proc(5), fields 4 and 14 to 17)."""
+def _processes() -> Iterator[tuple[int, int, str, float]]:
+    """Yield pid, parent, name and seconds of every process (proc(5), fields 2, 4 and 14 to 17)."""
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             stat = path.read_text(encoding="ascii", errors="replace")
         except OSError:  # it has ended meanwhile
             continue
         # The second field is the command in parentheses and may itself hold spaces and parentheses.
-        fields = stat.rpartition(")")[2].split()
-        yield int(path.parent.name), int(fields[1]), sum(map(int, fields[11:15])) / TICKS
+        head, _, tail = stat.rpartition(")")
+        fields = tail.split()
+        name = head.partition("(")[2]
+        yield int(path.parent.name), int(fields[1]), name, sum(map(int, fields[11:15])) / TICKS

@@ -37,11 +37,13 @@ def opened(
     planned: Sequence[Build],
     rung: Rung | None = None,
     channel: Channel | None = None,
+    compiler_cache: int = 0,
 ) -> Iterator[Site]:
     """Yield the site of a run's builds; containers and folders of drivers that were killed go first.
 
     engine: its name, or None for the first that works. planned: the builds of the run. rung: the only one for
     targets of other machines. channel: what builds may require of what was published before.
+    compiler_cache: see Site.
     """
     found = engine_probe.find(engine)
     found.reap()
@@ -59,6 +61,7 @@ def opened(
             planned=_by_project(planned),
             rung=rung,
             channel=channel,
+            compiler_cache=compiler_cache,
         )
 
 

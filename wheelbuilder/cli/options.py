@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from wheelbuilder.inputs.quantities import seconds
+from wheelbuilder.inputs.quantities import seconds, size
 from wheelbuilder.mirror.advance import Author
 from wheelbuilder.mirror.layout import DEFAULT_CHANNEL
 
@@ -35,6 +35,19 @@ class Duration(click.ParamType[float]):
             return value if isinstance(value, float) else seconds(value)
         except ValueError as error:
             self.fail(f"{value!r} is no duration: {error}", param, ctx)
+
+
+class Size(click.ParamType[int]):
+    """A size such as 512M or 4G, in bytes."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read it."""
+        try:
+            return value if isinstance(value, int) else size(value)
+        except ValueError as error:
+            self.fail(f"{value!r} is no size: {error}", param, ctx)
 
 
 def author(note: str) -> Author:

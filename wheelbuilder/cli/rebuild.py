@@ -32,6 +32,8 @@ def command(
     jobs: int | None,
     engine: str | None,
     rung: str | None,
+    uncached: bool,
+    cache_size: int,
     as_json: bool,
 ) -> int:
     """Build the projects PIN of LIST again, also those that failed lately; exit status 1 if any fails.
@@ -51,6 +53,7 @@ def command(
         jobs=jobs,
         engine=engine,
         rung=Rung(rung) if rung else None,
+        compiler_cache=0 if uncached else cache_size,
         as_json=as_json,
         fail_on=FailOn.ANY,
         rebuilt=force,

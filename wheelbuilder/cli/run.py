@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from wheelbuilder.build.outcomes import WAS_ENDED, Failed
-from wheelbuilder.cli.options import Duration, counted
+from wheelbuilder.cli.options import Duration, Size, counted
 from wheelbuilder.cli.planning import (
     Chosen,
     draw_up,
@@ -55,6 +55,16 @@ def run_options(command: F) -> F:
                 type=click.Choice([rung.value for rung in Rung]),
                 help="The only way to build for other machines' architectures; else the fastest that works.",
             ),
+            click.option(
+                "--no-cache", "uncached", is_flag=True, help="Compile everything, and keep no objects of it."
+            ),
+            click.option(
+                "--cache-size",
+                type=Size(),
+                default="5G",
+                show_default=True,
+                help="What the compiler cache may take on this machine; the oldest objects go first.",
+            ),
             click.option("--json", "as_json", is_flag=True, help="Print the run record on stdout."),
         )
     ):
@@ -69,6 +79,7 @@ class Terms:
     jobs: int | None
     engine: str | None
     rung: Rung | None
+    compiler_cache: int  # bytes; 0 for none
     as_json: bool
     fail_on: FailOn
     rebuilt: bool = False
@@ -96,6 +107,8 @@ def command(
     jobs: int | None,
     engine: str | None,
     rung: str | None,
+    uncached: bool,
+    cache_size: int,
     as_json: bool,
     fail_on: str,
     deadline: float | None,
@@ -109,6 +122,7 @@ def command(
         jobs=jobs,
         engine=engine,
         rung=Rung(rung) if rung else None,
+        compiler_cache=0 if uncached else cache_size,
         as_json=as_json,
         fail_on=FailOn(fail_on),
         deadline=deadline,
@@ -150,6 +164,7 @@ def carry_out(chosen: Chosen, address: str, terms: Terms) -> int:
         jobs=terms.jobs,
         engine=terms.engine,
         rung=terms.rung,
+        compiler_cache=terms.compiler_cache,
         deadline=None if terms.deadline is None else started + terms.deadline,
         grace=min(MOST_GRACE, (terms.deadline or 0.0) * GRACE),
     )

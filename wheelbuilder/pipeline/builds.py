@@ -96,6 +96,7 @@ def _site(request: Request) -> AbstractContextManager[Site]:
         planned=request.plan.builds,
         rung=request.rung,
         channel=Channel(files=request.mirror, download=request.store.download),
+        compiler_cache=request.compiler_cache,
     )
 
 

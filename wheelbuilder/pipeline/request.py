@@ -41,8 +41,8 @@ class Request:
     mirror: what the channel serves. memory: what is known of earlier builds, and learns. retry: also build
     what failed lately. whole: the plan has every project that the list wants. forced: what is built is
     there already, so that a failure is told, but not remembered. rung: the only one for targets that this
-    machine does not run itself. deadline: on the monotonic clock. grace: seconds that builds get which
-    still run then.
+    machine does not run itself. compiler_cache: bytes that it may take on this machine; 0 for none.
+    deadline: on the monotonic clock. grace: seconds that builds get which still run then.
     """
 
     listed: RequirementsList
@@ -58,5 +58,6 @@ class Request:
     jobs: int | None = None
     engine: str | None = None
     rung: Rung | None = None
+    compiler_cache: int = 0
     deadline: float | None = None
     grace: float = 0.0

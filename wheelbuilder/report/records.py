@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -234,7 +234,8 @@ def _step(step: StepResult, log: KeptLog | None) -> dict[str, Any]:
         "network": step.network,
         "peak_memory": step.peak_memory,
     }
-    return known | ({"log": log.key} if log else {})
+    compiled = {"compiler_cache": asdict(step.compiled)} if step.compiled else {}
+    return known | compiled | ({"log": log.key} if log else {})
 
 
 def _kept(path: Path) -> KeptLog:

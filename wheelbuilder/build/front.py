@@ -1,0 +1,105 @@
+"""Makes what stands before a root's compilers: our program, once a machine, and its names, once a root."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from wheelbuilder.build import roots
+from wheelbuilder.build.cache import cache_home, locked
+from wheelbuilder.build.containers import Mount
+from wheelbuilder.build.emulation import MACHINE
+from wheelbuilder.build.engine import Engine
+from wheelbuilder.inputs.images import Catalogue, Role, Root, Source
+from wheelbuilder.inputs.targets import Target
+
+SOURCE = Path(__file__).parent / "inside" / "compiler.c"
+PROGRAM = "slot"
+# cc, x86_64-linux-gnu-g++-12, c99-gcc; but neither gcc-ar nor cpp.
+COMPILER = re.compile(r"(?:[\w.]+-)*(?:cc|c\+\+|gcc|g\+\+|clang|clang\+\+|gfortran|rustc)(?:-[0-9][0-9.]*)?")
+PLACES = ("/usr/local/bin", "/usr/bin")
+COMPILE = ("gcc", "-O2", "-static", "-s", "-o", f"/out/{PROGRAM}", f"/source/{SOURCE.name}")
+TIME = 300.0  # seconds
+
+
+def ensure(engine: Engine, catalogue: Catalogue, target: Target, image: str, *, log: Path) -> Path | None:
+    """Return the folder to mount for builds in an image; None where our program cannot be compiled.
+
+    image: the build root, as it is here. A toolchain has no names of compilers that the root has not.
+    """
+    program = _program(engine, catalogue, target, log)
+    if program is None:
+        return None
+    key = hashlib.sha256(f"{engine.identity(image)} {program.parent.name}".encode()).hexdigest()
+    place = cache_home() / "compilers" / key
+    if not place.exists():
+        with locked(f"compilers-{key}"):
+            if not place.exists():
+                _lay_out(place, program, frozenset(_names(engine, image)))
+    return place
+
+
+def _names(engine: Engine, image: str) -> Iterator[str]:
+    done = engine.run(image, ("ls", "-1", *PLACES), timeout=TIME)
+    yield from filter(COMPILER.fullmatch, done.stdout.split())
+
+
+def _lay_out(place: Path, program: Path, names: Iterable[str]) -> None:
+    place.parent.mkdir(exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=place.parent, prefix=".partial-"))
+    try:
+        partial.chmod(0o755)
+        shutil.copy(program, partial / PROGRAM)
+        (partial / "bin").mkdir()
+        for name in names:
+            (partial / "bin" / name).symlink_to(f"../{PROGRAM}")
+        partial.rename(place)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _program(engine: Engine, catalogue: Catalogue, target: Target, log: Path) -> Path | None:
+    """Return our program for this machine's architecture, compiled in the first root that can."""
+    digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]
+    program = cache_home() / "programs" / f"compiler-{MACHINE}-{digest}" / PROGRAM
+    if not program.exists():
+        with locked(program.parent.name):
+            if not program.exists():
+                _compile(engine, _natives(catalogue, target), program, log)
+    return program if program.exists() else None
+
+
+def _natives(catalogue: Catalogue, target: Target) -> Sequence[Root]:
+    """Return the build roots of this machine's architecture: the target's own family first, then archives."""
+    own = catalogue.family(target)
+    others = sorted(catalogue.families.values(), key=lambda it: it.source is not Source.ARCHIVE)
+    found = (family.roots.get((MACHINE, Role.BUILD)) for family in (own, *others))
+    return tuple(dict.fromkeys(root for root in found if root))[:2]
+
+
+def _compile(engine: Engine, natives: Sequence[Root], program: Path, log: Path) -> None:
+    for root in natives:
+        with tempfile.TemporaryDirectory(prefix="wheelbuilder-") as folder:
+            out = Path(folder, "out")
+            out.mkdir()
+            engine.run(
+                roots.ensure(engine, root, log=log),
+                COMPILE,
+                mounts=(
+                    Mount(source=SOURCE, target=f"/source/{SOURCE.name}"),
+                    Mount(source=out, target="/out", writable=True),
+                ),
+                timeout=TIME,
+                log=log,
+            )
+            if (out / PROGRAM).exists():
+                program.parent.mkdir(parents=True, exist_ok=True)
+                with suppress(FileExistsError):
+                    shutil.copy(out / PROGRAM, program.with_name(".partial"))
+                    program.with_name(".partial").replace(program)
+                return

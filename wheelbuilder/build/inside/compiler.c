@@ -1,0 +1,179 @@
+/* Stands in PATH before a root's compilers, under their names: waits for one of the machine's compile slots, then
+   becomes the real compiler. What the compiler cache can answer goes there first; the cache calls this program
+   as `slot COMPILER ...` once something has to be compiled.
+
+   A slot is a file that all builds of the machine see, locked with flock(2): the kernel frees it when the last process
+   that the compiler has started is gone, so nothing leaks, whatever is killed. Who waits stands in a queue, so that
+   one process looks for a free slot and not all. Static and of the host's architecture: it also runs in foreign roots.
+*/
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MOST_SLOTS 1024
+#define MOST_WORDS 8
+#define PATIENCE 600                              /* seconds; after that a compiler too many is the lesser evil */
+#define PAUSE 2000000                             /* nanoseconds between two looks for a free slot */
+#define WAITING "waits-for-slot"                  /* the driver must not take this for hanging: stillness.py */
+#define HOLDS "WHEELBUILDER_HOLDS_SLOT"           /* in the environment of what runs in a slot: it needs no other */
+#define SLOTS "WHEELBUILDER_SLOTS"                /* the folder of the slots */
+#define CACHE "WHEELBUILDER_COMPILER_CACHE"       /* the words that call the compiler cache; none without one */
+#define USUAL_SLOTS "/opt/wheelbuilder/slots"     /* for builds that clear their environment */
+
+static const char *const questions[] = {          /* what compiles nothing, or only reads */
+    "-E", "-M", "-MM", "-###", "--version", "-vV", "-V", "-dumpversion", "-dumpfullversion", "-dumpmachine",
+    "-dumpspecs", "--print", "-print", "--help", "--target-help", "-qversion", "--explain", NULL};
+static const char *const with_value[] = {
+    "-o", "-x", "-I", "-L", "-l", "-D", "-U", "-include", "-imacros", "-isystem", "-iquote", "-idirafter", "-MF",
+    "-MT", "-MQ", "-arch", "-target", "-T", "-u", "-z", "-Xlinker", "-Xassembler", "-Xpreprocessor", NULL};
+
+static volatile sig_atomic_t impatient;
+
+static void lose_patience(int signal) { (void)signal; impatient = 1; }
+
+static int is_one_of(const char *word, const char *const *words) {
+    for (; *words; words++)
+        if (!strcmp(word, *words)) return 1;
+    return 0;
+}
+
+static int is_question(const char *word) {
+    return is_one_of(word, questions) || !strncmp(word, "-print-", 7) || !strncmp(word, "--print", 7) ||
+           !strncmp(word, "--help=", 7);
+}
+
+/* Say whether a command line compiles or links: it names an input, and does not only ask something. */
+static int works(char **words) {
+    int inputs = 0;
+    for (; *words; words++) {
+        if (is_question(*words)) return 0;
+        if (is_one_of(*words, with_value)) {
+            if (words[1]) words++;
+        } else if (**words != '-' || !(*words)[1]) {
+            inputs++;
+        }
+    }
+    return inputs > 0;
+}
+
+static int is_assembly(const char *word) {
+    const char *dot = strrchr(word, '.');
+    return dot && (!strcasecmp(dot, ".s") || !strcmp(dot, ".sx") || !strcmp(dot, ".asm"));
+}
+
+/* Say whether the compiler cache may know the answer: one object of C or C++ is asked for. What an assembler
+   includes no preprocessor sees; and the cache adds an option, which -frecord-gcc-switches would write down. */
+static int is_cacheable(const char *name, char **words) {
+    int compiles = 0;
+    if (strstr(name, "fortran") || strstr(name, "rustc")) return 0;
+    for (; *words; words++) {
+        if (is_assembly(*words) || !strcmp(*words, "-frecord-gcc-switches")) return 0;
+        if (!strcmp(*words, "-c")) compiles = 1;
+    }
+    return compiles;
+}
+
+/* Find the next program of this name in PATH that is not this one. */
+static const char *real_program(const char *name) {
+    static char path[4096];
+    struct stat own, found;
+    const char *start = getenv("PATH"), *end;
+    if (!start) start = "/usr/local/bin:/usr/bin:/bin";
+    if (stat("/proc/self/exe", &own)) return NULL;
+    for (;; start = end + 1) {
+        end = strchrnul(start, ':');
+        int length = snprintf(path, sizeof path, "%.*s/%s", (int)(end - start), start, name);
+        int fits = end > start && length < (int)sizeof path;
+        if (fits && !stat(path, &found) && S_ISREG(found.st_mode) && !access(path, X_OK) &&
+            (found.st_dev != own.st_dev || found.st_ino != own.st_ino))
+            return path;
+        if (!*end) return NULL;
+    }
+}
+
+static int open_in(const char *folder, const char *name) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* Lock the first free one of the slots, looking until there is one; -1 once patience is lost. */
+static int free_slot(const int *slots, int count) {
+    const struct timespec pause = {0, PAUSE};
+    for (int looks = 0; !impatient; looks++) {
+        for (int each = 0; each < count; each++)
+            if (!flock(slots[each], LOCK_EX | LOCK_NB)) return slots[each];
+        if (looks == 0) prctl(PR_SET_NAME, WAITING);
+        nanosleep(&pause, NULL);
+    }
+    return -1;
+}
+
+/* Wait for a slot; its file stays open in what this process becomes. Without a folder of slots there is no limit. */
+static void take_slot(void) {
+    static int slots[MOST_SLOTS];
+    const char *folder = getenv(SLOTS) ? getenv(SLOTS) : USUAL_SLOTS;
+    char name[16];
+    int count = 0, queue = open_in(folder, "queue"), taken = -1;
+    struct sigaction soon = {.sa_handler = lose_patience}, before;
+    if (queue < 0) return;
+    for (; count < MOST_SLOTS; count++) {
+        snprintf(name, sizeof name, "%d", count);
+        if ((slots[count] = open_in(folder, name)) < 0) break;
+    }
+    sigaction(SIGALRM, &soon, &before);
+    alarm(PATIENCE);
+    if (flock(queue, LOCK_EX | LOCK_NB)) {
+        prctl(PR_SET_NAME, WAITING);
+        while (flock(queue, LOCK_EX) && errno == EINTR && !impatient) continue;
+    }
+    if (!impatient && count) taken = free_slot(slots, count);
+    alarm(0);
+    sigaction(SIGALRM, &before, NULL);
+    close(queue);
+    if (taken >= 0) fcntl(taken, F_SETFD, 0);
+    setenv(HOLDS, "1", 1);
+}
+
+static int become(char **words) {
+    execv(words[0], words);
+    fprintf(stderr, "%s: %s\n", words[0], strerror(errno));
+    return 126;
+}
+
+/* Become the compiler cache, which is called by several words, for a compiler. */
+static int ask_cache(const char *cache, int count, char **words) {
+    char *copy = strdup(cache), *rest = copy;
+    char **all = calloc(count + MOST_WORDS + 1, sizeof *all);
+    int used = 0;
+    if (!copy || !all) return become(words);
+    while (used < MOST_WORDS && (all[used] = strsep(&rest, " "))) used++;
+    memcpy(all + used, words, (count + 1) * sizeof *all);
+    return become(all);
+}
+
+int main(int count, char **words) {
+    const char *slash = strrchr(words[0], '/'), *name = slash ? slash + 1 : words[0], *cache = getenv(CACHE), *real;
+    if (!strcmp(name, "slot") && count > 1) {
+        if (!getenv(HOLDS)) take_slot();
+        return become(words + 1);
+    }
+    if (!(real = real_program(name))) {
+        fprintf(stderr, "%s: not found\n", name);
+        return 127;
+    }
+    words[0] = (char *)real;
+    if (getenv(HOLDS) || !works(words + 1)) return become(words);
+    if (cache && *cache && is_cacheable(name, words + 1)) return ask_cache(cache, count, words);
+    take_slot();
+    return become(words);
+}

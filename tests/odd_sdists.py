@@ -163,6 +163,22 @@ return native(folder, f"{machine}.c")
     return in_tree("shells", body, files=files)
 
 
+def shrugs() -> Sdist:
+    """Its speed-ups are optional: it gives a pure wheel where the compiler stops."""
+    body = """
+try:
+    return native(folder, "shrugs.c", "-march=native")
+except subprocess.CalledProcessError:
+    return pure(folder)
+"""
+    return in_tree("shrugs", body, files={"shrugs.c": module("shrugs")})
+
+
+def takes_its_time() -> Sdist:
+    """It computes for longer than a limit that is meant for native builds."""
+    return in_tree("slow", "import time\ntime.sleep(6)\nreturn pure(folder)")
+
+
 def lacks_a_header() -> Sdist:
     """What it needs is in no root."""
     return in_tree("lacking", "return native(folder)", files={"lacking.c": "#include <nowhere/to/be.h>\n"})
@@ -181,6 +197,8 @@ ALL = (
     configures(),
     picks_sources(),
     reads_the_shell(),
+    shrugs(),
+    takes_its_time(),
     lacks_a_header(),
     broken(),
 )

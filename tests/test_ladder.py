@@ -144,6 +144,7 @@ ON_THE_TOOLCHAIN = {
 }
 FALLEN = {
     "marchnative": "the compiler stopped: unknown value \u2018native\u2019 for \u2018-march\u2019",
+    "shrugs": "the sdist has native sources (shrugs.c) and the wheel has no native code",
     "shells": f"#error this source is for {HOST.arch}",
 }
 
@@ -156,6 +157,8 @@ def work(tmp_path_factory: pytest.TempPathFactory, setuptools_wheel: Path) -> It
         folder = tmp_path_factory.mktemp("ladder")
         work = Workplace(folder=folder, index=index, targets=(str(FOREIGN),))
         work.write(odd.ALL)
+        work.recipe("shrugs", 'native = "optional"\n')
+        work.recipe("slow", 'rung = "emulated"\nlimits.timeout = "4s"\n')
         yield work
 
 
@@ -189,16 +192,17 @@ class TestOddBuilds:
     ) -> None:
         row = ended.outcomes[name]
         assert (row["outcome"], row["rung"], row["toolchain"]) == ("built", "emulated", None), ended.stderr
-        assert row["rung_reason"].startswith("native-toolchain failed with compiler: building the wheel")
+        failure = "native-lost" if name == "shrugs" else "compiler"
+        assert row["rung_reason"].startswith(f"native-toolchain failed with {failure}: ")
         assert FALLEN[name] in row["fell"]["summary"] and row["fell"]["from"] == "native-toolchain"
-        assert [(it["class"], it["rung"]) for it in row["earlier"]] == [("compiler", "native-toolchain")]
+        assert [(it["class"], it["rung"]) for it in row["earlier"]] == [(failure, "native-toolchain")]
         assert {step["attempt"] for step in row["steps"]} == {1, 2}
         assert FOREIGN.arch.encode() + b"\0" in contents(work, name)
 
     def test_the_run_tells_what_fell_and_what_a_recipe_could_say(self, ended: Ended) -> None:
         fell = {row["project"]: row for row in ended.document["fell"]}
         assert fell.keys() == FALLEN.keys()
-        assert "built on a slower rung (2):" in ended.stderr
+        assert "built on a slower rung (3):" in ended.stderr
         assert '    rung = "emulated"  # native-toolchain fails with compiler' in ended.stderr
         assert fell["shells"]["times"] == 1 and 'range = "<=1.0"' in fell["shells"]["recipe"]
 
@@ -206,6 +210,11 @@ class TestOddBuilds:
         row = ended.outcomes["broken"]
         assert (row["outcome"], row["class"], row["rung"]) == ("failed", "compiler", "emulated")
         assert [(it["class"], it["rung"]) for it in row["earlier"]] == [("compiler", "native-toolchain")]
+
+    def test_limits_of_time_are_for_native_builds(self, ended: Ended) -> None:
+        row = ended.outcomes["slow"]
+        assert (row["outcome"], row["rung"]) == ("built", "emulated")
+        assert max(step["seconds"] for step in row["steps"] if step["step"] == "build") > 4
 
     def test_what_no_rung_has_is_not_looked_for_on_the_next(self, ended: Ended) -> None:
         row = ended.outcomes["lacking"]

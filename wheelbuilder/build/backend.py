@@ -89,7 +89,7 @@ class Workshop:
                 memory=self.bounds.memory,
                 pids=self.pids,
                 cpus=self.cpus,
-                timeout=self.bounds.most,
+                timeout=self.bounds.timeout,
                 silence=self.bounds.silence,
                 log=self.log,
             )

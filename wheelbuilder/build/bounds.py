@@ -12,7 +12,7 @@ from wheelbuilder.build.outcomes import FailureClass, StepFailedError
 class Bounds:
     """timeout: seconds. silence: seconds without a word and without computing. memory: bytes.
 
-    slack: how much longer than its limit says a step may take, since its machine is emulated.
+    slack: how many times the limit of a native build `timeout` is.
     """
 
     timeout: float
@@ -28,7 +28,7 @@ class Bounds:
         if done.timed_out:
             return StepFailedError(
                 FailureClass.TIME_OUT,
-                f"{doing} took longer than {self.most:.0f} s{self._longer}",
+                f"{doing} took longer than {self.timeout:.0f} s{self._longer}",
                 "Raise limits.timeout of the recipe if it needs longer.",
                 lines,
             )
@@ -55,11 +55,6 @@ class Bounds:
                 passing=True,
             )
         return None
-
-    @property
-    def most(self) -> float:
-        """The seconds that a step may take."""
-        return self.timeout * self.slack
 
     @property
     def _longer(self) -> str:

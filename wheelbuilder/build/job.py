@@ -78,7 +78,7 @@ def _built(stages: Stages, steps: Steps) -> Built:
     with steps.step(Step.BUILD) as made:
         backend.build_wheel(shop.logging_to(made), build.recipe.config_settings)
     with steps.step(Step.CHECK):
-        wheel, facts = stages.check(native_sources, made)
+        wheel, facts = stages.check(native_sources, footing, made)
     with steps.step(Step.REPAIR) as log:
         repaired = stages.repair(wheel, facts, image, epoch, log)
     with steps.step(Step.RECHECK):

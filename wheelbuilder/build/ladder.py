@@ -45,6 +45,11 @@ class Footing:
         """How much longer than its limit says a step may take."""
         return SLACK[self.way.rung]
 
+    @property
+    def may_lose_code(self) -> bool:
+        """Whether a wheel without code that is optional might have it on a slower rung."""
+        return self.way.rung is Rung.TOOLCHAIN and not self.way.pinned
+
 
 def footing(task: Task, site: Site, root: Root, log: Path) -> Footing:
     """Return where a build stands, making the toolchain if it is missing. root: what it is built in.

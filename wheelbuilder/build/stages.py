@@ -140,7 +140,7 @@ class Stages:
     def _bounds(self, footing: Footing) -> Bounds:
         limits = self.build.recipe.limits
         return Bounds(
-            timeout=limits.timeout or STEP_TIME_LIMIT,
+            timeout=(limits.timeout or STEP_TIME_LIMIT) * footing.slack,
             silence=limits.silence or SILENCE,
             memory=self.task.memory,
             slack=footing.slack,
@@ -170,11 +170,11 @@ class Stages:
             cache=self.site.cache / "environments",
         )
 
-    def check(self, native_sources: tuple[str, ...], log: Path) -> tuple[Path, WheelFacts]:
+    def check(self, native_sources: tuple[str, ...], footing: Footing, log: Path) -> tuple[Path, WheelFacts]:
         """Return the backend's wheel and what it says. log: of the step that made it."""
         build = self.build
         wheel = wheelcheck.one_wheel(self.bench.out, build.pin)
-        if build.recipe.native is Native.REQUIRED:
+        if build.recipe.native is Native.REQUIRED or footing.may_lose_code:
             native.refuse_lost(wheel, native_sources, log if log.exists() else None)
         arch = self.site.catalogue.architecture(build.target)
         return wheel, wheelcheck.check(wheel, build.pin, build.target, arch, repaired=False)

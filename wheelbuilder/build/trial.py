@@ -88,7 +88,7 @@ def run(trial: Trial, consumer: Consumer, *, folder: Path, log: Path) -> None:
         mounts=(Mount(source=INSIDE, target="/build/trial.py"), given),
         workdir="/tmp",  # noqa: S108  (inside the container)
         env={"LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"},
-        timeout=consumer.bounds.most,
+        timeout=consumer.bounds.timeout,
         silence=consumer.bounds.silence,
         memory=consumer.bounds.memory,
         log=log,

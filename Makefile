@@ -2,6 +2,7 @@
 #   make demo    the main job on the demo list, published into $(STORE)
 #   make test    all tests
 #   make test-s3-all  the store's tests on every object storage server: also installs Swift and Ceph
+#   make test-foreign  projects in C and C++ for every foreign target: makes a dozen roots
 #   make check   before every commit: lint, types, unit tests (under a minute)
 #   make images ARCHS='x86_64 aarch64' [FAMILIES='bookworm trixie']
 #   make upload-images ARCHS='x86_64 aarch64' REGISTRY=registry.example.org/wheels [ENGINE=podman|docker]
@@ -12,6 +13,8 @@ FAMILIES ?= bookworm
 REGISTRY ?=
 ENGINE ?=
 S3_SERVERS ?= ministack swift radosgw
+FOREIGN_TARGETS ?= cp311-manylinux_2_36_aarch64 cp311-manylinux_2_36_armv7l \
+	$(foreach arch,aarch64 ppc64le s390x riscv64,cp313-manylinux_2_41_$(arch))
 # The first Python that is new enough. Override: make demo PYTHON=/path/to/python3.12
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.14 /usr/bin/python3; do \
 	if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
@@ -23,7 +26,7 @@ INSTALLED := $(VENV)/.installed
 CHOSEN = $(strip $(foreach arch,$(ARCHS),--arch $(arch)) $(foreach family,$(FAMILIES),--family $(family)) \
 	$(if $(ENGINE),--engine $(ENGINE)))
 
-.PHONY: demo test test-s3-all check images upload-images setup setup-tests setup-s3 python clean clean-demo clean-images
+.PHONY: demo test test-s3-all test-foreign check images upload-images setup setup-tests setup-s3 python clean clean-demo clean-images
 
 demo: setup $(INSTALLED)
 	$(BIN)/wheelbuilder run requirements-lists/demo.toml --store $(STORE)
@@ -33,6 +36,9 @@ test: setup-tests $(INSTALLED)
 
 test-s3-all: setup-s3 $(INSTALLED)
 	S3_SERVERS="$(S3_SERVERS)" $(BIN)/pytest -m s3
+
+test-foreign: setup-tests $(INSTALLED)
+	FOREIGN_TARGETS="$(FOREIGN_TARGETS)" $(BIN)/pytest tests/integration/test_foreign.py
 
 check: $(INSTALLED)
 	$(BIN)/ruff check

@@ -1,0 +1,88 @@
+"""Real projects in C and C++ for foreign targets: built by the native toolchain, imported in the bare root.
+
+One of them for one target by default; FOREIGN_TARGETS names targets for which all of them are built.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from elftools.elf.elffile import ELFFile
+from engines import engine, log_of
+from test_toolchain import FOREIGN
+
+from wheelbuilder.build.process import run
+from wheelbuilder.build.roots import ensure
+from wheelbuilder.errors import UnreachableError
+from wheelbuilder.inputs.images import Catalogue, Role, Root, default_path
+from wheelbuilder.inputs.rungs import Rung
+from wheelbuilder.inputs.targets import Target
+
+pytestmark = [pytest.mark.engine, pytest.mark.network, pytest.mark.integration]
+
+CATALOGUE = Catalogue.read(default_path())
+RECIPES = Path(__file__).parents[2] / "requirements-lists" / "recipes"
+PROJECTS = {"netifaces": "0.11.0", "cffi": "2.0.0", "ujson": "5.11.0"}
+SYSTEM_PACKAGES = ("libffi-dev",)  # of the recipe of cffi
+TARGETS = os.environ.get("FOREIGN_TARGETS", "").split()
+ROWS = [(target, tuple(PROJECTS)) for target in TARGETS] or [
+    (f"cp311-manylinux_2_36_{FOREIGN}", ("netifaces",))
+]
+CACHE = {name: os.environ[name] for name in ("XDG_CACHE_HOME",) if name in os.environ}
+
+
+def made(root: Root) -> None:
+    """Make a root; without updates where the mirror has them half, which is no concern of this test."""
+    try:
+        ensure(engine(), root, log=log_of("foreign"))
+    except UnreachableError:
+        ensure(engine(), root, log=log_of("foreign"), updates=False)
+
+
+def roots_of(target: Target, projects: tuple[str, ...]) -> None:
+    build, bare = (CATALOGUE.root(target, role) for role in (Role.BUILD, Role.BARE))
+    for root in (build, bare, *((build.adding(SYSTEM_PACKAGES),) if "cffi" in projects else ())):
+        made(root)
+
+
+def rebuilt(folder: Path, target: Target, projects: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Build what there are wheels of, too, and return the outcomes."""
+    lines = [f"{name}==={PROJECTS[name]}\n" for name in projects]
+    (folder / "constraints.txt").write_text("".join(lines))
+    (folder / "list.toml").write_text(
+        f'channel = "foreign"\ntargets = ["{target}"]\nrecipes = "{RECIPES}"\n'
+        'branches.one = "constraints.txt"\n'
+    )
+    words = ("rebuild", str(folder / "list.toml"), *projects, "--force", "--target", str(target), "--json")
+    more = ("--store", str(folder / "mirror"), "--rung", Rung.TOOLCHAIN.value)
+    done = run((sys.executable, "-m", "wheelbuilder", *words, *more), network=True, env=CACHE)
+    assert done.ok, done.stderr
+    outcomes: list[dict[str, Any]] = json.loads(done.stdout)["outcomes"]
+    return outcomes
+
+
+def machines(wheel: Path) -> set[str]:
+    """Return the machines of the shared objects in a wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        objects = [name for name in archive.namelist() if ".so" in name]
+        return {str(ELFFile(io.BytesIO(archive.read(name)))["e_machine"]) for name in objects}
+
+
+@pytest.mark.parametrize(("name", "projects"), ROWS)
+def test_a_foreign_target_gets_its_wheels(name: str, projects: tuple[str, ...], tmp_path: Path) -> None:
+    target = CATALOGUE.target(name)
+    roots_of(target, projects)
+    outcomes = rebuilt(tmp_path, target, projects)
+    ended = {it["project"]: (it["outcome"], it["rung"]) for it in outcomes}
+    assert ended == dict.fromkeys(projects, ("built", Rung.TOOLCHAIN))
+    wheels = sorted((tmp_path / "mirror" / "files").glob("*/*.whl"))
+    assert len(wheels) == len(projects)
+    expected = CATALOGUE.architecture(target).elf_machine
+    assert {machine for wheel in wheels for machine in machines(wheel)} == {expected}

@@ -47,6 +47,14 @@ def test_a_missing_table_is_one_sentence(tmp_path: Path) -> None:
     assert isinstance(error, ConfigurationError) and "none.toml" in error.message
 
 
+@pytest.mark.parametrize("registry", ["", "/x", "registry.example.org/UPPER", "a b", "https://example.org/x"])
+def test_a_place_in_no_registry_is_one_sentence(registry: str) -> None:
+    error = call("push", "--registry", registry).exception
+    assert (
+        isinstance(error, ConfigurationError) and error.message == f"{registry!r} is no place in a registry."
+    )
+
+
 def test_the_targets_that_a_list_can_name() -> None:
     names = json.loads(call("targets", "--json").stdout)
     assert names == call("targets").stdout.split() == sorted(names)

@@ -9,7 +9,12 @@ from typing import Any
 
 import pytest
 from commands import Said, command
+from mirrors import NOW, wheel_change
 from sdists import FileIndex, sdist
+from simple_index import Answer
+
+from wheelbuilder.mirror.directory import DirectoryStore
+from wheelbuilder.mirror.publish import publish
 
 CONSTRAINTS = Path(__file__).parent / "data" / "constraints"
 X86, ARM = "cp311-manylinux_2_36_x86_64", "cp311-manylinux_2_36_aarch64"
@@ -132,6 +137,7 @@ def test_diff_with_a_file_of_constraints(tmp_path: Path) -> None:
         (("{list}", "one", "none"), "has no branch 'none'"),
         (("{list}@none", "{list}"), "has no branch 'none'"),
         (("none.toml", "{list}"), "none.toml cannot be read: there is no such file"),
+        (("ftp://x", "{list}"), "ftp://x is neither a file nor the address of one"),
     ],
 )
 def test_diff_of_what_is_not_there(tmp_path: Path, operands: tuple[str, ...], words: str) -> None:
@@ -139,6 +145,26 @@ def test_diff_of_what_is_not_there(tmp_path: Path, operands: tuple[str, ...], wo
     said = command("list", "diff", *(operand.format(list=path) for operand in operands))
     assert (said.code, words in said.error) == (2, True)
     assert command("list", "diff", path).code == 2
+
+
+def test_diff_with_what_an_address_gives_and_lines_that_cannot_be_read(
+    tmp_path: Path, index: FileIndex
+) -> None:
+    path = write(tmp_path, one="a===1\nbad line\n")
+    index.answers("/c.txt", Answer(body=b"<html>\na===2\n", content_type="text/plain"))
+    said = command("list", "diff", f"{index.base}c.txt", path)
+    assert said.code == 0 and "  ~ a 2 -> 1" in said.out.splitlines()
+    assert [line.partition(" is not a requirement")[0] for line in said.err.splitlines()] == [
+        f"not compared, because it cannot be read: {index.base}c.txt:1: '<html>'",
+        f"not compared, because it cannot be read: {tmp_path}/list-one.txt:2: 'bad line'",
+    ]
+
+
+@pytest.mark.parametrize("words", [("list", "show"), ("plan",), ("list", "update")])
+@pytest.mark.parametrize("address", ["https://example.org/list.toml", ""])
+def test_a_list_is_a_file_that_lies_here(words: tuple[str, ...], address: str) -> None:
+    said = command(*words, address)
+    assert (said.code, said.error) == (2, f"{address!r} is not the path of a list.")
 
 
 LINTED = """\
@@ -333,6 +359,21 @@ def test_why_tells_the_chain_of_a_closure(index: FileIndex, tmp_path: Path) -> N
         1,
         "Nothing that the requirement files name needs it.",
     )
+
+
+def test_the_wheels_of_a_mirror_tell_what_sdists_do_not(index: FileIndex, tmp_path: Path) -> None:
+    index.offer(sdist("app", {"PKG-INFO": ""}), sdist("deep", {"PKG-INFO": "Metadata-Version: 2.2\n"}))
+    path, store = closure(tmp_path, index, "app\n", "app===1.0\ndeep===1.0\n"), tmp_path / "store"
+    wheel = wheel_change(tmp_path / "built", "app", requires=("deep", "gone>=1"))
+    publish(DirectoryStore(store), "list", [wheel], run="", now=NOW)
+    assert command("why", path, "deep").code == 1
+    told = command("why", path, "deep", "--store", store)
+    assert (told.code, "  app===1.0 requires 'deep'" in told.out.splitlines()) == (0, True)
+    assert command("list", "lint", path).code == 0
+    linted = command("list", "lint", path, "--store", store)
+    assert (linted.code, "app===1.0 requires 'gone>=1', but" in linted.out) == (1, True)
+    said = command("list", "lint", path, "--store", tmp_path / "none")
+    assert (said.code, said.error) == (2, f"The store {tmp_path}/none does not exist.")
 
 
 def test_why_of_a_requirement_that_no_pin_satisfies(index: FileIndex, tmp_path: Path) -> None:

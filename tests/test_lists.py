@@ -174,6 +174,7 @@ def test_requirement_files_of_a_closure(tmp_path: Path, catalogue: Catalogue) ->
         ('branches."a@b" = "pins.txt"', "branches: 'a@b' is no name for a branch"),
         ('branches."../x" = "pins.txt"', r"branches: '\.\./x' is no name for a branch"),
         ('branches.main = "pins.txt"\npins = ["six==1.0"]', "'pins': 'six==1.0' is no project's name"),
+        ('branches.main = "pins.txt"\nupstream = ""', "'upstream' = '' is not an address"),
         ('branches.main = "pins.txt"\nunpinned = [""]', "'unpinned': '' is no project's name"),
         (
             'branches.main = "pins.txt"\nbuild-constraints-file = "https://example.org/b.txt"',

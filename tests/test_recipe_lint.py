@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from commands import command
 from sdists import ROOT, FileIndex, cli, sdist
 
 from wheelbuilder.inputs.findings import Severity
@@ -214,3 +215,8 @@ def test_an_index_that_cannot_be_had_is_told_and_no_error(tmp_path: Path) -> Non
     ended = cli("recipe", "lint", str(path), "--family", "trixie", env={**os.environ, **bare})
     assert (ended.code, ended.stdout) == (0, "0 errors, 0 warnings\n")
     assert "not checked: The package index of trixie for amd64 cannot be had." in ended.stderr
+
+
+def test_a_folder_without_a_recipe_is_told(tmp_path: Path) -> None:
+    said = command("recipe", "lint", tmp_path, "--offline")
+    assert (said.code, said.out.splitlines()[0]) == (0, f"warning: {tmp_path} holds no recipe. [empty]")

@@ -60,6 +60,14 @@ def test_unknown_keys_are_refused_with_the_nearest() -> None:
     assert error.value.hint == "Did you mean 'channel'?"
 
 
+def test_a_key_that_was_asked_about_is_known() -> None:
+    read = table(z="x")
+    assert "a" not in read
+    with pytest.raises(ConfigurationError) as error:
+        read.done()
+    assert error.value.hint == "Known keys: a."
+
+
 def test_a_missing_key() -> None:
     with pytest.raises(ConfigurationError, match="the key 'targets' is missing"):
         table().strings("targets")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wheelbuilder.build.engine import Engine
-from wheelbuilder.build.layers import PACKAGE_NAME
 from wheelbuilder.build.missing import Kind, Missing
 from wheelbuilder.build.providers import MOST
 from wheelbuilder.inputs.images import Root
+from wheelbuilder.inputs.recipes import PACKAGE_NAME
 
 TIMEOUT = 300.0  # seconds
 # What an RPM provides, or has as a file; and what an apk does, which has no index of headers.

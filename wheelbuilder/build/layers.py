@@ -12,9 +12,8 @@ from wheelbuilder.build.engine import Engine
 from wheelbuilder.build.roots import build_image, ensure
 from wheelbuilder.errors import ConfigurationError, UnreachableError
 from wheelbuilder.inputs.images import Root, Source
+from wheelbuilder.inputs.recipes import PACKAGE_NAME
 
-# Debian policy 5.6.1, and what RPM names add to it: capitals, underscores.
-PACKAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
 # The first package manager that the image has.
 INSTALL = (
     "RUN if command -v dnf; then dnf --assumeyes install {names};"

@@ -38,7 +38,7 @@ def command(store: str, channel: str | None, simulate: bool, as_json: bool, **op
     Exit status 1 if anything, or if a line of the constraints cannot be read, or if nothing says yet what a
     pin of a closure requires, or if --simulate finds that an installer disagrees.
     """
-    proven = proof(Chosen(**options), store, Reference.parse(channel) if channel else None)
+    proven = proof(Chosen(**options), store, None if channel is None else Reference.parse(channel))
     print_proof(proven.covered, err=as_json)
     for line in proven.unread:
         say(f"not proven, because a line cannot be read: {line}", err=as_json)

@@ -29,7 +29,7 @@ def command(
     """Say what works on this machine, and what to do about the rest. Exit code 3: builds cannot run."""
     findings = []
     catalogue = Catalogue.read(table or default_path())
-    looked_at = [_store(address)] if address else []
+    looked_at = [] if address is None else [_store(address)]
     for finding in chain(looked_at, examine(catalogue, preferred, try_roots=not quick)):
         findings.append(finding)
         if not as_json:

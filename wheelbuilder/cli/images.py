@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from functools import wraps
 from itertools import groupby
@@ -21,6 +22,9 @@ from wheelbuilder.cli.planning import read_catalogue
 from wheelbuilder.cli.screen import say, say_json
 from wheelbuilder.errors import ConfigurationError, UnreachableError
 from wheelbuilder.inputs.images import Catalogue, Role, Root, Source, default_path
+
+# A host, maybe with a port, and a path, as image references have them.
+REGISTRY = re.compile(r"[A-Za-z0-9.-]+(?::[0-9]+)?(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*")
 
 
 def choosing(function: Callable[..., None]) -> Callable[..., None]:
@@ -191,6 +195,10 @@ def push_command(*, roots: tuple[Root, ...], preferred: str | None, registry: st
 
     Without --family: the families made here from an archive; pulled ones are in a registry already.
     """
+    if not REGISTRY.fullmatch(registry):
+        raise ConfigurationError(
+            f"{registry!r} is no place in a registry.", "Write host and path: registry.example.org/wheels."
+        )
     wanted = [root for root in roots if root.source is Source.ARCHIVE]
     if not wanted:
         raise ConfigurationError("No root that is made here fits.", "Choose other --arch and --family.")

@@ -67,8 +67,7 @@ def command(
     catalogue = Catalogue.read(images or default_path())
     listed = read_list(list_path, catalogue) if list_path else None
     where = _channel(channel, listed)
-    asked = upstream or (listed.upstream if listed else default_upstream())
-    index = UpstreamIndex(asked, cache_home() / "http")
+    index = UpstreamIndex(_asked(upstream, listed), cache_home() / "http")
     recipes = listed.recipes if listed else Recipes({})
     means = Means(catalogue=catalogue, recipes=recipes, index=index, ask=not no_upstream)
     store = open_store(address)
@@ -112,14 +111,22 @@ def _intention(wheels: Sequence[NewWheel], rehearsal: Published, where: str) -> 
 
 
 def _channel(channel: str | None, listed: RequirementsList | None) -> str:
-    if channel is None and listed is None:
+    if channel is not None:
+        return check_channel(channel)
+    if listed is None:
         raise ConfigurationError("Where are the wheels to be published?", "Give --channel, or a --list.")
-    return check_channel(channel or (listed.channel if listed else ""))
+    return listed.channel
+
+
+def _asked(upstream: str | None, listed: RequirementsList | None) -> str:
+    if upstream is not None:
+        return upstream
+    return listed.upstream if listed else default_upstream()
 
 
 def _terms(catalogue: Catalogue, listed: RequirementsList | None, target: str | None) -> Terms:
     recipes = listed.recipes if listed else None
-    if target:
+    if target is not None:
         chosen = catalogue.target(target)
         return Terms(
             catalogue=catalogue,

@@ -13,10 +13,11 @@ from wheelbuilder.cli.planning import read_catalogue
 from wheelbuilder.cli.screen import say, say_json
 from wheelbuilder.errors import ConfigurationError
 from wheelbuilder.inputs.differences import BranchDifference, Difference, Kind, Setting, between, settings
+from wheelbuilder.inputs.http import fetch_text, is_address, shown
 from wheelbuilder.inputs.images import Catalogue
 from wheelbuilder.inputs.lists import RequirementsList, read_list
 from wheelbuilder.inputs.pins import Constraints, parse_constraints
-from wheelbuilder.inputs.texts import read_text
+from wheelbuilder.inputs.sources import read_place
 
 SIGNS = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.CHANGED: "~"}
 
@@ -37,12 +38,14 @@ class _Side:
 def command(operands: tuple[str, ...], images: Path | None, as_json: bool) -> None:
     """Say what B pins that A does not, and the reverse.
 
-    Each is a LIST, a branch of one (LIST@BRANCH), or a file of constraints. LIST BRANCH BRANCH compares
-    two branches of one list.
+    Each is a LIST, a branch of one (LIST@BRANCH), or the path or URL of constraints. LIST BRANCH BRANCH
+    compares two branches of one list.
     """
     catalogue = read_catalogue(images)
     old, new = (_side(operand, catalogue) for operand in _two(operands))
     both = old.listed and new.listed
+    for line in (line for side in (old, new) for branch in side.branches for line in branch.quarantined):
+        say(f"not compared, because it cannot be read: {line}", err=True)
     changed = settings(old.listed, new.listed) if old.listed and new.listed else ()
     compared = [between(*pair) for pair in _pairs(old, new)]
     if as_json:
@@ -67,9 +70,14 @@ def _two(operands: tuple[str, ...]) -> tuple[str, str]:
 
 def _side(operand: str, catalogue: Catalogue) -> _Side:
     path = Path(operand)
-    if path.is_file() and path.suffix != ".toml":
-        text = read_text(path)
-        return _Side(name=operand, branches=(parse_constraints(text, operand, allow_empty=True),))
+    if is_address(operand) or (path.is_file() and path.suffix != ".toml"):
+        text = read_place(operand, fetch=fetch_text)
+        return _Side(name=operand, branches=(parse_constraints(text, shown(operand), allow_empty=True),))
+    if "://" in operand:
+        raise ConfigurationError(
+            f"{operand} is neither a file nor the address of one.",
+            "Give a path, or http:// or https:// and a host.",
+        )
     list_path, at, name = (operand, "", "") if path.is_file() else operand.rpartition("@")
     if not at:
         listed = read_list(path, catalogue)

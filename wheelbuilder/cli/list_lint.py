@@ -14,6 +14,7 @@ from wheelbuilder.inputs.findings import Finding, error, warning
 from wheelbuilder.inputs.list_lint import lint, on_targets
 from wheelbuilder.inputs.lists import RequirementsList, read_list
 from wheelbuilder.inputs.targets import Target
+from wheelbuilder.mirror.stores import open_existing
 from wheelbuilder.plan.closure import Closure
 
 
@@ -21,16 +22,20 @@ from wheelbuilder.plan.closure import Closure
 @list_argument
 @images_option
 @upstream_option
+@click.option("--store", "address", help="A mirror: its wheels tell what sdists do not.")
 @json_option
-def command(list_path: Path, images: Path | None, upstream: str | None, as_json: bool) -> int:
+def command(
+    list_path: Path, images: Path | None, upstream: str | None, address: str | None, as_json: bool
+) -> int:
     """Say what is wrong or odd in LIST and in what its branches pin; exit status 1 for errors.
 
     In the mode `closure` the requirements are followed too, which needs the index.
     """
+    store = None if address is None else open_existing(address)
     listed = read_list(list_path, read_catalogue(images))
     findings = lint(listed)
     if not any(demands.refused for demands in listed.demands.values()):
-        findings = (*findings, *_of_closures(walked(listed, upstream), listed))
+        findings = (*findings, *_of_closures(walked(listed, upstream, store), listed))
     return told(findings, as_json=as_json)
 
 

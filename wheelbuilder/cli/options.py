@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from wheelbuilder.errors import ConfigurationError
 from wheelbuilder.inputs.quantities import seconds, size
 from wheelbuilder.mirror.advance import Author
 from wheelbuilder.mirror.layout import DEFAULT_CHANNEL
@@ -17,7 +18,16 @@ store_option = click.option(
     "--store", "address", required=True, help="The mirror: a directory, or s3://bucket/prefix."
 )
 channel_option = click.option("--channel", default=DEFAULT_CHANNEL, show_default=True, help="The channel.")
-list_argument = click.argument("list_path", metavar="LIST", type=click.Path(path_type=Path))
+
+
+def _here(_ctx: click.Context, _param: click.Parameter, value: str) -> Path:
+    """Return the path of a list; one that is an address would be told as a path with slashes missing."""
+    if "://" in value or not value:
+        raise ConfigurationError(f"{value!r} is not the path of a list.", "Give the path of a TOML file.")
+    return Path(value)
+
+
+list_argument = click.argument("list_path", metavar="LIST", callback=_here)
 images_option = click.option("--images", type=click.Path(path_type=Path), help="The image table.")
 upstream_option = click.option("--upstream", help="The simple index whose wheels need not be built.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")

@@ -37,7 +37,7 @@ def command(store: str | None, as_json: bool, **options: Any) -> None:
     chosen = Chosen(**options)
     catalogue, listed = read_inputs(chosen)
     index = upstream_index(chosen, listed)
-    opened = open_store(store) if store else None
+    opened = None if store is None else open_store(store)
     mirror, experience = _known(opened, listed.channel)
     listed = with_closures(listed, catalogue, index, opened, mirror)
     plan = draw_up(chosen, catalogue, listed, index, mirror, experience=experience)

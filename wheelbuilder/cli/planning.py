@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from packaging.utils import NormalizedName
@@ -19,13 +19,16 @@ from wheelbuilder.inputs.branches import Mode
 from wheelbuilder.inputs.images import Catalogue, default_path
 from wheelbuilder.inputs.lists import RequirementsList, read_list
 from wheelbuilder.inputs.names import project_name
-from wheelbuilder.mirror.read import published_metadata
+from wheelbuilder.mirror.read import contents, published_metadata, states_cache
 from wheelbuilder.mirror.store import Store
 from wheelbuilder.plan.closure import Closure
 from wheelbuilder.plan.draft import draft
 from wheelbuilder.plan.experience import Experience
 from wheelbuilder.plan.plans import MirrorFiles, Plan
 from wheelbuilder.plan.upstream import UpstreamIndex
+
+if TYPE_CHECKING:
+    from wheelbuilder.build.library import Library
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -93,29 +96,41 @@ def with_closures(
     """
     if listed.mode is Mode.PINS:
         return listed
-    # Imported where they are needed: what reads wheels and sdists costs every plan a twentieth of a second.
+    # Imported where it is needed: what reads wheels and sdists costs every plan a twentieth of a second.
     from wheelbuilder.build.closures import resolved
-    from wheelbuilder.build.library import Library, Published
 
-    published = Published(files=mirror, metadata=partial(published_metadata, store)) if store else None
     with counting("resolving requirements"):
-        return resolved(listed, catalogue, Library(index=index, cache=cache_home(), published=published))
+        return resolved(listed, catalogue, _library(index, store, mirror))
 
 
-def walked(listed: RequirementsList, upstream: str | None) -> tuple[Closure, ...]:
-    """Return the closures of a list, with what is unmet in them; none of one in another mode."""
+def walked(listed: RequirementsList, upstream: str | None, store: Store | None = None) -> tuple[Closure, ...]:
+    """Return the closures of a list, with what is unmet in them; none of one in another mode.
+
+    store: a mirror whose wheels tell what their sdists do not.
+    """
     if listed.mode is Mode.PINS:
         return ()
     from wheelbuilder.build.closures import closures
-    from wheelbuilder.build.library import Library
 
-    index = UpstreamIndex(upstream or listed.upstream, cache_home() / "http")
-    return closures(listed, Library(index=index, cache=cache_home()))
+    mirror = contents(store, listed.channel, cache=states_cache()).projects if store else {}
+    with counting("resolving requirements"):
+        return closures(listed, _library(_index(upstream, listed), store, mirror))
+
+
+def _library(index: UpstreamIndex, store: Store | None, mirror: MirrorFiles) -> Library:
+    from wheelbuilder.build.library import Library, Published
+
+    published = Published(files=mirror, metadata=partial(published_metadata, store)) if store else None
+    return Library(index=index, cache=cache_home(), published=published)
 
 
 def upstream_index(chosen: Chosen, listed: RequirementsList) -> UpstreamIndex:
     """Return the client of the index that the command line or the list names."""
-    return UpstreamIndex(chosen.upstream or listed.upstream, cache_home() / "http")
+    return _index(chosen.upstream, listed)
+
+
+def _index(upstream: str | None, listed: RequirementsList) -> UpstreamIndex:
+    return UpstreamIndex(listed.upstream if upstream is None else upstream, cache_home() / "http")
 
 
 def draw_up(

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from wheelbuilder.build.layers import PACKAGE_NAME
 from wheelbuilder.build.package_index import package_index
 from wheelbuilder.cli import recipe_lint
 from wheelbuilder.cli.options import images_option, json_option
@@ -16,6 +15,7 @@ from wheelbuilder.cli.screen import say, say_json
 from wheelbuilder.errors import UnreachableError
 from wheelbuilder.inputs.bindep import Line, active, parse_bindep, wanted
 from wheelbuilder.inputs.images import Catalogue, Role, Root, Source
+from wheelbuilder.inputs.recipes import PACKAGE_NAME
 from wheelbuilder.inputs.texts import read_text
 
 MOST_READ = 1 << 20  # bytes of a file that others may have written

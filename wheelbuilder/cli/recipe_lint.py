@@ -58,7 +58,7 @@ def command(
     findings += [finding for file in files for finding in lint(file, today)]
     findings += [] if offline else _names(files, read_catalogue(images), families)
     if online:
-        index = UpstreamIndex(upstream or default_upstream(), cache_home() / "http")
+        index = UpstreamIndex(default_upstream() if upstream is None else upstream, cache_home() / "http")
         findings += [it for file in files for it in try_patches(file, index, cache_home())]
     return told(in_order(findings), as_json=as_json)
 
@@ -75,6 +75,8 @@ def _read(paths: Sequence[Path]) -> tuple[list[RecipeFile], list[Finding]]:
                 read.append(read_recipe(each))
             except ConfigurationError as trouble:
                 findings.append(error("unreadable", f"{trouble.message} {trouble.hint}".strip(), [each.stem]))
+        if not found:
+            findings.append(warning("empty", f"{path} holds no recipe."))
         if path.is_dir() and len(read) == len(found):
             findings += _unused(path, read)
         files += read

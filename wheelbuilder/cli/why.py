@@ -21,6 +21,7 @@ from wheelbuilder.inputs.targets import Target
 from wheelbuilder.mirror.channels import Reference, resolve
 from wheelbuilder.mirror.read import read_states, states_cache
 from wheelbuilder.mirror.states import ProjectState
+from wheelbuilder.mirror.store import Store
 from wheelbuilder.mirror.stores import open_existing
 from wheelbuilder.plan.why import Demanded, Line, Why, why
 
@@ -30,7 +31,9 @@ from wheelbuilder.plan.why import Demanded, Line, Why, why
 @click.argument("name")
 @images_option
 @upstream_option
-@click.option("--store", "address", help="A mirror: also say who needs its files.")
+@click.option(
+    "--store", "address", help="A mirror: its wheels tell what sdists do not, and who needs them is said."
+)
 @json_option
 def command(
     list_path: Path,
@@ -45,8 +48,9 @@ def command(
     Exit status 1 if nothing in the list wants it.
     """
     listed = read_list(list_path, read_catalogue(images))
-    found = why(name, listed, walked(listed, upstream))
-    state = _state(address, listed.channel, found.name) if address else None
+    store = None if address is None else open_existing(address)
+    found = why(name, listed, walked(listed, upstream, store))
+    state = _state(store, listed.channel, found.name) if store else None
     if as_json:
         files = {"files": file_documents([state])} if state else {}
         say_json(_document(found, listed) | files)
@@ -61,9 +65,8 @@ def _is_wanted(found: Why, listed: RequirementsList) -> bool:
     return wanted and found.is_chosen
 
 
-def _state(address: str, channel: str, name: NormalizedName) -> ProjectState:
+def _state(store: Store, channel: str, name: NormalizedName) -> ProjectState:
     """Read what a mirror's channel holds of a project."""
-    store = open_existing(address)
     held = resolve(store, Reference(channel=channel)).projects
     wanted = {name: held[name]} if name in held else {}
     return read_states(store, wanted, cache=states_cache()).get(name) or ProjectState(name=name)

@@ -136,7 +136,9 @@ def _repeated(table: Table) -> Iterator[str]:
 
 
 def _upstream(table: Table) -> str:
-    url = table.optional("upstream", str) or default_upstream()
+    url = table.optional("upstream", str)
+    if url is None:
+        return default_upstream()
     if not is_address(url):
         raise table.error(
             "upstream", f"= {url!r} is not an address", "Write https://index.example.org/simple/."

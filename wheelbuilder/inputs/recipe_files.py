@@ -16,6 +16,7 @@ from wheelbuilder.inputs.asked import constraints, requirements
 from wheelbuilder.inputs.bindep import parse_bindep
 from wheelbuilder.inputs.quantities import seconds, size
 from wheelbuilder.inputs.recipes import (
+    PACKAGE_NAME,
     Bindep,
     Graft,
     KnownFailure,
@@ -107,7 +108,7 @@ def _settings(table: Table, folder: Path) -> dict[str, Any]:
         "native": _chosen(table, "native", Native),
         "rung": _chosen(table, "rung", Rung),
         "allow_network_attempt": table.optional("allow-network-attempt", bool),
-        "known_failure": _known_failure(table.table("known-failure")),
+        "known_failure": _known_failure(table.table("known-failure")) if "known-failure" in table else None,
     }
     return settings | {name: value for name, value in scalars.items() if value is not None}
 
@@ -115,6 +116,10 @@ def _settings(table: Table, folder: Path) -> dict[str, Any]:
 def _packages(table: Table) -> dict[str, tuple[str, ...]]:
     read = {kind: table.strings(kind, ()) for kind in ("deb", "rpm")}
     table.done()
+    for kind, names in read.items():
+        for index, name in enumerate(names):
+            if not PACKAGE_NAME.fullmatch(name):
+                raise table.error(f"{kind}[{index}]", f"= {name!r} is not the name of a system package")
     return read
 
 
@@ -198,12 +203,12 @@ def _repair(table: Table) -> dict[str, Any]:
     graft = _chosen(table, "graft", Graft)
     settings: dict[str, Any] = {"exclude": table.strings("exclude", ())}
     table.done()
+    if "" in settings["exclude"]:
+        raise table.error("exclude", "has an empty name")
     return settings if graft is None else settings | {"graft": graft}
 
 
-def _known_failure(table: Table) -> KnownFailure | None:
-    if not table.values:
-        return None
+def _known_failure(table: Table) -> KnownFailure:
     expires = table.get("expires", date)
     failure = KnownFailure(
         reason=table.get("reason", str),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, is_dataclass, replace
 from datetime import date
@@ -18,6 +19,8 @@ from wheelbuilder.inputs.images import Root, Source
 from wheelbuilder.inputs.pins import Pin
 from wheelbuilder.inputs.rungs import Rung
 
+# Of Debian (policy 5.6.1), and what RPM names add to it: capitals, underscores.
+PACKAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
 REPLACED = ("imports",)  # an array that a version range replaces; it extends every other one
 
 

@@ -42,7 +42,7 @@ class Source:
     def read(self, fetch: Fetch) -> str:
         """Return the text; raises ConfigurationError for a path, UnreachableError for a URL."""
         if self.url is not None and not self.is_kept:
-            return self.fetched(fetch)
+            return self._followed(fetch)
         try:
             return read_text(self.path)
         except ConfigurationError as error:
@@ -51,8 +51,11 @@ class Source:
     def fetched(self, fetch: Fetch) -> str:
         """Return what the URL gives now, whether a copy is kept or not."""
         assert self.url is not None  # only those that have one are asked
+        return fetch(self.url)
+
+    def _followed(self, fetch: Fetch) -> str:
         try:
-            return fetch(self.url)
+            return self.fetched(fetch)
         except UnreachableError as error:
             hint = "Check the address and the network; `wheelbuilder list update` keeps copies for such days."
             raise UnreachableError(error.message, hint) from None

@@ -29,6 +29,7 @@ class Table:
         self._known: set[str] = set()
 
     def __contains__(self, key: str) -> bool:
+        self._known.add(key)
         return key in self.values
 
     def get(self, key: str, kind: type[T], default: T | None = None) -> T:

@@ -85,7 +85,7 @@ def check(paths: Iterable[Path], terms: Terms) -> tuple[tuple[Checked, ...], tup
 
 def complaint(path: Path, message: str) -> Complaint:
     """Return what is wrong with a wheel; a message that begins with its name need not say it twice."""
-    return Complaint(filename=path.name, problem=_problem(message, path))
+    return Complaint(filename=path.name or str(path), problem=_problem(message, path))
 
 
 def shadowing(wheels: Sequence[NewWheel], index: UpstreamIndex) -> tuple[Complaint, ...]:
@@ -185,6 +185,8 @@ def _problem(message: str, path: Path) -> str:
     """Return a message as one line that does not begin with the file's name: that comes before."""
     words = " ".join(message.split())
     line = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in words)
-    for start in (f"{path.name}: ", f"{path.name} ", f"{path.name!r} ", f"{path} "):
-        line = line.removeprefix(start)
+    for start in (f"{path.name}", f"{path.name!r}", f"{path}"):
+        if line.startswith((f"{start}: ", f"{start} ")):
+            said = line.removeprefix(start)
+            line = said[2:] if said.startswith(":") else f"it{said}"
     return line.rstrip(".")

@@ -46,7 +46,12 @@ class Blueprint:
     @property
     def folder(self) -> Path:
         """Where it lies once it is made."""
-        return cache_home() / "toolchains" / self.digest
+        return toolchains() / self.digest
+
+
+def toolchains() -> Path:
+    """Return the folder for all of them."""
+    return cache_home() / "toolchains"
 
 
 def blueprint(catalogue: Catalogue, root: Root) -> Blueprint | None:

@@ -13,6 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from wheelbuilder.build import process
+from wheelbuilder.build.blueprints import toolchains
+from wheelbuilder.build.toolchain_layout import started_outside
 
 TIME_LIMIT = 600.0  # seconds
 VERSION = "import sys; print(sys.version_info[:2], sys.version_info.releaselevel)"
@@ -24,12 +26,12 @@ def compile_tree(folder: Path, python: tuple[int, int], inside: str) -> bool:
     The files are not checked against their sources when they are loaded (PEP 552, unchecked-hash):
     what they lie in is read-only there. Sources for other Pythons do not compile; that is no error.
     """
-    interpreter = native_python(python)
-    if interpreter is None:
+    command = native_python(python)
+    if command is None:
         return False
     process.run(
         (
-            *(interpreter, "-I", "-m", "compileall", "-q", "-q", "--invalidation-mode", "unchecked-hash"),
+            *(*command, "-I", "-m", "compileall", "-q", "-q", "--invalidation-mode", "unchecked-hash"),
             *("-j", str(os.cpu_count() or 1), "-s", str(folder), "-p", inside, str(folder)),
         ),
         timeout=TIME_LIMIT,
@@ -37,13 +39,19 @@ def compile_tree(folder: Path, python: tuple[int, int], inside: str) -> bool:
     return True
 
 
-@lru_cache(maxsize=16)
-def native_python(python: tuple[int, int]) -> str | None:
-    """Return a CPython of this minor version on this machine, or None; its releases share one byte-code."""
+def native_python(python: tuple[int, int]) -> tuple[str, ...] | None:
+    """Return what starts a CPython of this minor version on this machine, or None if there is none.
+
+    Our own, an installed one, or that of a native toolchain; releases of one version share their byte-code.
+    """
     if sys.version_info[:2] == python and sys.version_info.releaselevel == "final":
-        return sys.executable
-    program = shutil.which(f"python{python[0]}.{python[1]}")
-    if program is None:
-        return None
-    done = process.run((program, "-I", "-c", VERSION), timeout=60)
-    return program if done.stdout.strip() == f"{python} final" else None
+        return (sys.executable,)
+    name = f"python{python[0]}.{python[1]}"
+    installed = ((name,),) if shutil.which(name) else ()
+    unpacked = (started_outside(path) for path in sorted(toolchains().glob(f"*/usr/bin/{name}")))
+    return next((command for command in (*installed, *unpacked) if _is_final(command, python)), None)
+
+
+@lru_cache(maxsize=16)
+def _is_final(command: tuple[str, ...], python: tuple[int, int]) -> bool:
+    return process.run((*command, "-I", "-c", VERSION), timeout=60).stdout.strip() == f"{python} final"

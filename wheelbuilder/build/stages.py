@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,10 +19,12 @@ from wheelbuilder.build import (
     repair,
     slots,
     sources,
+    toolchain,
     trial,
     wheelcheck,
 )
 from wheelbuilder.build.bounds import Bounds
+from wheelbuilder.build.bytecode import native_python
 from wheelbuilder.build.compilers import CompilerCache, Compilers
 from wheelbuilder.build.containers import ContainerExit
 from wheelbuilder.build.ladder import Footing
@@ -32,7 +35,7 @@ from wheelbuilder.build.site import Bench, Site
 from wheelbuilder.build.tasks import Task
 from wheelbuilder.build.variables import variables
 from wheelbuilder.build.wheelcheck import WheelFacts
-from wheelbuilder.errors import ConfigurationError, IntegrityError, UnreachableError
+from wheelbuilder.errors import ConfigurationError, IntegrityError, UnreachableError, WheelbuilderError
 from wheelbuilder.inputs.images import Role, Root, Source
 from wheelbuilder.inputs.recipes import Native
 from wheelbuilder.plan.decisions import Build
@@ -81,6 +84,9 @@ class Stages:
         archive = root.source is Source.ARCHIVE
         packages = recipe.deb if archive else recipe.rpm
         runtime = recipe.runtime_deb if archive else recipe.runtime_rpm
+        if native_python(self.build.target.python) is None:
+            with suppress(WheelbuilderError):  # whoever needs it for more will say what is wrong
+                toolchain.prepare(engine, catalogue, root, log=log)
         try:
             return (
                 layers.with_packages(engine, root, packages, log=log),

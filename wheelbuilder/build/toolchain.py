@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wheelbuilder.build import roots, uname_library
-from wheelbuilder.build.blueprints import Blueprint, blueprint
+from wheelbuilder.build.blueprints import Blueprint, blueprint, toolchains
 from wheelbuilder.build.cache import cache_home, locked
 from wheelbuilder.build.containers import Mount
 from wheelbuilder.build.engine import Engine
@@ -99,12 +99,8 @@ def ensure(
     """
     root = wanted if isinstance(wanted, Root) else catalogue.root(wanted, Role.BUILD)
     plan = blueprint(catalogue, root)
-    if plan is None or not (plan.folder.exists() or _can_unpack()):
+    if plan is None or not _is_here(engine, plan, log, report, updates=updates):
         return None
-    if not plan.folder.exists():
-        with locked(f"toolchain-{plan.digest}"):
-            if not plan.folder.exists():  # another process may have made it while we waited
-                _make(engine, plan, log, report, updates=updates)
     names = plan.folder / NAMES / root.digest
     if not names.exists():
         with engine.mounted(roots.ensure(engine, root, log=log, report=report)) as tree:
@@ -119,6 +115,27 @@ def ensure(
         python=f"{INSIDE}{python.path}",
         make_host=read_make_host(names),
     )
+
+
+def prepare(engine: Engine, catalogue: Catalogue, root: Root, *, log: Path) -> None:
+    """Make the toolchain for a root, if it is missing, before the root: its Python
+    byte-compiles what is in one.
+    """
+    plan = blueprint(catalogue, root)
+    if plan:
+        _is_here(engine, plan, log, lambda _: None)
+
+
+def _is_here(
+    engine: Engine, plan: Blueprint, log: Path, report: Callable[[str], None], *, updates: bool = True
+) -> bool:
+    """Make a toolchain if it is missing and can be made here; say whether it is here then."""
+    if plan.folder.exists() or not _can_unpack():
+        return plan.folder.exists()
+    with locked(f"toolchain-{plan.digest}"):
+        if not plan.folder.exists():  # another process may have made it while we waited
+            _make(engine, plan, log, report, updates=updates)
+    return True
 
 
 def _can_unpack() -> bool:
@@ -159,7 +176,7 @@ def _make(
 def unused(catalogue: Catalogue) -> Iterator[tuple[str, Path]]:
     """Yield name and folder of each toolchain here that no row of the image table asks for."""
     kept = {plan.folder for root in catalogue.roots() if (plan := blueprint(catalogue, root))}
-    for folder in sorted((cache_home() / "toolchains").glob("*")):
+    for folder in sorted(toolchains().glob("*")):
         if folder not in kept:
             yield (folder / ABOUT).read_text(encoding="ascii"), folder
 

@@ -60,6 +60,13 @@ def interpreter_of(program: Path) -> str:
         return str(names[0].get_interp_name())
 
 
+def started_outside(program: Path) -> tuple[str, ...]:
+    """Return what starts a toolchain's program on this machine itself, by its own loader."""
+    libraries = program.parent.parent / "lib"
+    loader = next(libraries.glob(f"*/{Path(interpreter_of(program)).name}"))
+    return (str(loader), "--library-path", str(loader.parent), str(program))
+
+
 def _take_the_roots_own(folder: Path, host: Architecture) -> None:
     """Replace what the cross compiler brings for its target by links to where the root has the same.
 

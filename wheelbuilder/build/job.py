@@ -6,7 +6,8 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 
-from wheelbuilder.build import backend, disk, hints, ladder, native, process, sdist, shelf, sources, untrusted
+from wheelbuilder.build import backend, disk, hints, ladder, native, process, shelf, sources, untrusted
+from wheelbuilder.build.archives import newest_time
 from wheelbuilder.build.outcomes import Built, Failed, FailureClass, Needs, Outcome, Step, StepFailedError
 from wheelbuilder.build.prerequisites import LacksWheelsError
 from wheelbuilder.build.site import Bench, Site
@@ -68,7 +69,7 @@ def _built(stages: Stages, steps: Steps) -> Built:
     with steps.step(Step.UNPACK) as log:
         source = sources.unpacked(build, archive, stages.bench.unpacked, log)
         # Before foreign code runs: what fails to compile could be deleted by it.
-        native_sources, epoch = native.native_sources(source), sdist.newest_time(archive)
+        native_sources, epoch = native.native_sources(source), newest_time(archive)
     with steps.step(Step.ROOT, network=True) as log:
         image, bare = stages.roots(log)
         footing = ladder.footing(stages.task, stages.site, stages.build_root, log)

@@ -14,7 +14,8 @@ import requests
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from wheelbuilder.build import sdist
+from wheelbuilder.build.archives import texts
+from wheelbuilder.build.fetching import fetch
 from wheelbuilder.build.outcomes import FailureClass, StepFailedError
 from wheelbuilder.build.wheelcheck import UNREADABLE, requires_dist
 from wheelbuilder.errors import IntegrityError, UnreachableError
@@ -151,13 +152,13 @@ class Library:
     def _from_sdist(self, file: IndexFile, connection: requests.Session) -> Dependencies:
         archive = self._fetched(file, "sdists", connection)
         try:
-            return of_sdist(sdist.texts(archive, tells), file.filename)
+            return of_sdist(texts(archive, tells), file.filename)
         except StepFailedError:  # its build will say what is wrong with it
             return nothing_known(file.filename)
 
     def _fetched(self, file: IndexFile, folder: str, connection: requests.Session) -> Path:
         try:
-            return sdist.fetch(file, self.cache / folder, connection)
+            return fetch(file, self.cache / folder, connection)
         except StepFailedError as error:
             kind = IntegrityError if error.failure is FailureClass.BAD_DIGEST else UnreachableError
             raise kind(f"{error.summary}.", error.hint) from None

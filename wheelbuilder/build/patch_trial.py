@@ -10,8 +10,10 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from wheelbuilder.build import sdist
+from wheelbuilder.build import changes
+from wheelbuilder.build.fetching import fetch
 from wheelbuilder.build.outcomes import StepFailedError
+from wheelbuilder.build.sdist import unpack
 from wheelbuilder.inputs.findings import Finding, error, warning
 from wheelbuilder.inputs.http import session
 from wheelbuilder.inputs.pins import Origin, Pin
@@ -60,10 +62,10 @@ def _complaint(file: RecipeFile, version: Version, source: IndexFile, cache: Pat
     recipe = Recipes({file.project: file}).for_pin(_pin(file.project, version))
     with tempfile.TemporaryDirectory() as folder, session() as connection:
         try:
-            unpacked = sdist.unpack(sdist.fetch(source, cache / "sdists", connection), Path(folder, "sdist"))
-            sdist.remove_files(recipe.remove, unpacked)
+            unpacked = unpack(fetch(source, cache / "sdists", connection), Path(folder, "sdist"))
+            changes.remove_files(recipe.remove, unpacked)
             for patch in recipe.patches:
-                sdist.apply_patch(patch, unpacked, Path(folder, "log"))
+                changes.apply_patch(patch, unpacked, Path(folder, "log"))
         except StepFailedError as trouble:
             return trouble.summary
     return ""

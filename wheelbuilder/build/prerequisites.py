@@ -11,7 +11,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
-from wheelbuilder.build import sdist, shelf
+from wheelbuilder.build import shelf
+from wheelbuilder.build.fetching import fetch
 from wheelbuilder.build.outcomes import FailureClass, StepFailedError
 from wheelbuilder.build.requirements import NoWheelError, Resolver, applicable, local_path
 from wheelbuilder.build.site import Site
@@ -39,8 +40,7 @@ def wheels(files: Iterable[IndexFile], site: Site) -> tuple[Path, ...]:
     """Return where wheels lie on this disk, fetching those that are not there, digests checked."""
     with session() as connection:
         return tuple(
-            local_path(file, site.cache / "wheelhouse")
-            or sdist.fetch(file, site.cache / "wheels", connection)
+            local_path(file, site.cache / "wheelhouse") or fetch(file, site.cache / "wheels", connection)
             for file in files
         )
 

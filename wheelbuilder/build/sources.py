@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wheelbuilder.build import backend, sdist
+from wheelbuilder.build import backend, changes
+from wheelbuilder.build.fetching import fetch
+from wheelbuilder.build.sdist import unpack
 from wheelbuilder.build.site import Site
 from wheelbuilder.inputs.http import session
 from wheelbuilder.plan.decisions import Build
@@ -15,16 +17,16 @@ BUILD_USER = 1000  # the uid and gid that engine.run uses
 def fetched(build: Build, site: Site) -> Path:
     """Return the sdist of a build, digest checked."""
     with session() as connection:
-        return sdist.fetch(build.sdist, site.sdists, connection)
+        return fetch(build.sdist, site.sdists, connection)
 
 
 def unpacked(build: Build, archive: Path, folder: Path, log: Path) -> Path:
     """Unpack an sdist below `folder`, change it as the recipe says and give it to the build's user."""
-    source = sdist.unpack(archive, folder)
-    sdist.remove_files(build.recipe.remove, source)
+    source = unpack(archive, folder)
+    changes.remove_files(build.recipe.remove, source)
     for patch in build.recipe.patches:
-        sdist.apply_patch(patch, source, log)
-    sdist.give(folder, BUILD_USER)
+        changes.apply_patch(patch, source, log)
+    changes.give(folder, BUILD_USER)
     return source
 
 

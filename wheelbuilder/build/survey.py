@@ -5,7 +5,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from wheelbuilder.build import prerequisites, sdist, shelf, sources, untrusted
+from wheelbuilder.build import prerequisites, shelf, sources, untrusted
+from wheelbuilder.build.archives import texts
 from wheelbuilder.build.outcomes import Needs
 from wheelbuilder.build.prerequisites import LacksWheelsError
 from wheelbuilder.build.requirements import applicable
@@ -38,8 +39,8 @@ class Surveyor:
         source = (build.sdist.sha256, recipe.patches, recipe.remove, recipe.build_requires)
         if source not in self._required:
             self._required[source] = self._read(build)
-        texts = applicable(self._required[source], build.target)
-        prerequisites.resolve(texts, build.target, self._site, constraints=recipe.build_constraints)
+        wanted = applicable(self._required[source], build.target)
+        prerequisites.resolve(wanted, build.target, self._site, constraints=recipe.build_constraints)
 
     def _read(self, build: Build) -> tuple[str, ...]:
         archive = sources.fetched(build, self._site)
@@ -54,6 +55,6 @@ def _source(build: Build, archive: Path, folder: Path) -> Path:
     """Return a folder with what describes the project; a recipe that changes the source needs all of it."""
     if build.recipe.patches or build.recipe.remove:
         return sources.unpacked(build, archive, folder / "unpacked", folder / "log")
-    for name, data in sdist.texts(archive, DESCRIPTIONS.__contains__).items():
+    for name, data in texts(archive, DESCRIPTIONS.__contains__).items():
         (folder / name).write_bytes(data)
     return folder

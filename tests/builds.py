@@ -8,7 +8,7 @@ from typing import Any
 
 from samples import ARM, X86, file, pin
 
-from wheelbuilder.build.outcomes import Built, BuiltWheel, Failed, FailureClass, Needs, Step, Way
+from wheelbuilder.build.outcomes import Built, BuiltWheel, Covered, Failed, FailureClass, Needs, Step, Way
 from wheelbuilder.inputs.recipes import Limits, Recipe
 from wheelbuilder.inputs.rungs import Rung
 from wheelbuilder.inputs.targets import Target
@@ -41,6 +41,10 @@ def built(build: Build, tag: str = "") -> Built:
 
 def pure(build: Build) -> Built:
     return built(build, "py3-none-any")
+
+
+def covered(build: Build, by: Build) -> Covered:
+    return Covered(build=build, by=by.target, filename=pure(by).wheel.filename)
 
 
 def failed(build: Build, failure: FailureClass = FailureClass.COMPILER, **values: Any) -> Failed:

@@ -3,10 +3,11 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 
-from builds import FOREIGN, HOST, build, built, failed, needs, pure
+from builds import FOREIGN, HOST, build, built, covered, failed, needs, pure
 
 from wheelbuilder.build.graph import End, Graph
-from wheelbuilder.build.outcomes import Built, Covered, Failed, FailureClass, Unfinished
+from wheelbuilder.build.outcomes import Built, Failed, FailureClass, Unfinished
+from wheelbuilder.inputs.targets import Target
 from wheelbuilder.plan.decisions import Build
 
 A, B, C, D = (build(name) for name in "abcd")
@@ -15,7 +16,7 @@ A, B, C, D = (build(name) for name in "abcd")
 def graph(*builds: Build, costs: Mapping[str, float] | None = None, known: str | None = None) -> Graph:
     made = Graph(cost=lambda build: (costs or {}).get(build.pin.name, 1.0), known=lambda _: known)
     for each in builds:
-        assert made.add(each) == []
+        made.add(each)
     return made
 
 
@@ -95,14 +96,41 @@ def test_what_needs_itself_is_a_cycle_of_one() -> None:
     assert told([end])["a"] == "a build requirement without a wheel needs itself: a==1.0 -> a==1.0"
 
 
-def test_other_targets_wait_for_the_first_and_its_pure_wheel_serves_them() -> None:
+def test_other_targets_wait_for_the_first_and_its_pure_wheel_is_offered_to_them() -> None:
     one, other = build("a"), build("a", FOREIGN)
     made = graph(other, one, build("b", FOREIGN))
-    assert names(made.ready()) == ["a", "b@"]
-    ends = made.settle(pure(one))
-    assert isinstance(ends[1], Covered) and ends[1].build == other
-    late = build("a", FOREIGN)
-    assert made.add(late) == []  # it is known, and has ended
+    made.connect(needs(other, build("b", FOREIGN)))
+    assert names(made.ready()) == ["a", "b@"] and made.offer(other) is None
+    made.settle(pure(one))
+    assert made.offer(other) == pure(one) and "a@" in names(made.ready())  # whatever it needs
+    ends = made.settle(failed(build("b", FOREIGN)))
+    assert len(ends) == 1 and len(made) == 1
+    made.settle(covered(other, by=one))
+    assert made.offer(other) is None and len(made) == 0
+
+
+def test_a_build_that_declines_a_wheel_goes_its_own_way() -> None:
+    other, needed = build("a", FOREIGN), build("b", FOREIGN)
+    for end, expected in ((built(needed), ["a@"]), (failed(needed), [])):
+        made = graph(A, other, needed)
+        made.connect(needs(other, needed))
+        made.settle(pure(A))
+        made.settle(end)
+        made.take(other)
+        ends = made.decline(other, pure(A))
+        assert made.declined(other) == pure(A) and made.offer(other) is None
+        assert names(made.ready()) == expected and [type(it) for it in ends] == [Failed] * (not expected)
+
+
+def test_one_target_of_another_machine_is_built_before_the_next() -> None:
+    """Where the first of all failed, the first of each machine may still serve the rest of it."""
+    newer = build("a", Target.parse(f"cp313-manylinux_2_41_{FOREIGN.arch}"))
+    made = graph(newer, build("a", FOREIGN), A)
+    made.settle(failed(A))
+    assert made.ready() == [build("a", FOREIGN)]
+    made.settle(built(build("a", FOREIGN), f"cp311-abi3-manylinux_2_17_{FOREIGN.arch}"))
+    offer = made.offer(newer)
+    assert offer and offer.build == build("a", FOREIGN)
 
 
 def test_other_targets_start_once_the_first_gave_a_native_wheel_or_failed() -> None:
@@ -121,8 +149,9 @@ def test_a_native_wheel_of_an_earlier_build_lets_all_targets_start() -> None:
 def test_a_wheel_serves_the_requirement_of_another_target_that_comes_late() -> None:
     made = graph(A, build("b", FOREIGN))
     made.settle(pure(A))
-    (end,) = made.connect(needs(build("b", FOREIGN), build("a", FOREIGN)))
-    assert isinstance(end, Covered)
+    assert made.connect(needs(build("b", FOREIGN), build("a", FOREIGN))) == []
+    assert made.offer(build("a", FOREIGN)) == pure(A)
+    made.settle(covered(build("a", FOREIGN), by=A))
     ((needed, wheel),) = made.given(build("b", FOREIGN))
     assert needed.key == build("a", FOREIGN).key and wheel.name == "a-1.0-py3-none-any.whl"
 
@@ -147,8 +176,12 @@ def test_any_graph_comes_to_an_end_and_everything_has_one_outcome() -> None:
                 break
             picked = dice.choice(ready)
             made.take(picked)
-            roll = dice.random()
-            if roll < 0.4:
+            roll, offer = dice.random(), made.offer(picked)
+            if offer:
+                ends += (
+                    made.decline(picked, offer) if roll < 0.5 else made.settle(covered(picked, offer.build))
+                )
+            elif roll < 0.4:
                 made.give_back(picked)
                 others = [it for it in builds if it.target == picked.target]
                 ends += made.connect(needs(picked, *dice.sample(others, dice.randint(0, 2))))

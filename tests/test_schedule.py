@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from builds import FOREIGN, HOST, build, built, failed, needs, pure
+from builds import FOREIGN, HOST, build, built, covered, failed, needs, pure
 
 from wheelbuilder.build import tasks
 from wheelbuilder.build.admission import Room
@@ -114,10 +114,17 @@ def kinds(ends: Sequence[End]) -> dict[str, str]:
 def test_every_build_has_one_outcome(crew: Crew) -> None:
     builds = [build(f"p{n}", target) for n in range(50) for target in (HOST, FOREIGN)]
     chosen = {f"p{n}": (pure, built, failed)[n % 3] for n in range(50)}
-    log = Log(lambda task: native(task) and chosen[task.build.pin.name](task.build))
+
+    def run(task: Task) -> Outcome:
+        native(task)
+        if task.offer:
+            return covered(task.build, task.offer.build)
+        return chosen[task.build.pin.name](task.build)
+
+    log = Log(run)
     found = ended(builds, log, crew)
     assert sorted(it.build.key for it in found) == sorted(it.key for it in builds)
-    assert log.most == 2 and len(log.tasks) == 100 - 17  # a pure wheel serves the other target
+    assert log.most == 2 and len([task for task in log.tasks if task.offer]) == 17  # with a pure wheel
     assert ended([], native, crew) == []
 
 
@@ -272,7 +279,11 @@ def test_what_fell_in_an_earlier_run_is_told_to_the_worker(crew: Crew) -> None:
 
 def test_other_targets_of_a_pin_wait_unless_a_native_wheel_is_known(crew: Crew) -> None:
     pins = [build("a", FOREIGN), build("a")]
-    found = ended(pins, lambda task: pure(task.build), crew)
+
+    def first(task: Task) -> Outcome:
+        return covered(task.build, task.offer.build) if task.offer else pure(task.build)
+
+    found = ended(pins, first, crew)
     assert [type(it) for it in found] == [Built, Covered]
     meet = threading.Barrier(2)
 
@@ -282,6 +293,23 @@ def test_other_targets_of_a_pin_wait_unless_a_native_wheel_is_known(crew: Crew) 
 
     known = "a-0.9-cp311-cp311-manylinux_2_17_x86_64.whl"
     assert len(ended(pins, run, crew, known=lambda _: known)) == 2
+
+
+def test_a_wheel_that_does_not_serve_another_target_is_built_for_it(crew: Crew) -> None:
+    pins = [build("a"), build("a", FOREIGN)]
+    for own in (built, failed):
+
+        def run(task: Task, own: Callable[[Build], Outcome] = own) -> Outcome:
+            if task.offer:
+                return failed(task.build, FailureClass.IMPORT_FAILED, summary="no such symbol")
+            return own(task.build) if task.build.target == FOREIGN else pure(task.build)
+
+        log = Log(run)
+        _, end = ended(pins, log, crew)
+        assert [task.attempt.number for task in log.tasks] == [1, 0, 1]
+        assert [task.declined for task in log.tasks] == ["", "", "a-1.0-py3-none-any.whl"]
+        assert isinstance(end, Built | Failed) and [it.summary for it in end.earlier] == ["no such symbol"]
+        assert not isinstance(end, Failed) or end.unfit == "a-1.0-py3-none-any.whl"
 
 
 def test_an_exception_ends_the_run_and_what_waits_is_not_started(crew: Crew) -> None:

@@ -5,7 +5,8 @@ import platform
 import pytest
 from builds import FOREIGN, HOST, build, built, pure
 
-from wheelbuilder.build.siblings import Reach, covered, precedence, reach, waits_for
+from wheelbuilder.build.outcomes import StepFailedError
+from wheelbuilder.build.siblings import Reach, precedence, reach, refuse_namesake, serves, waits_for
 from wheelbuilder.inputs.targets import Target
 
 HERE = platform.machine()
@@ -36,20 +37,29 @@ def test_the_oldest_of_this_machine_comes_first() -> None:
 @pytest.mark.parametrize(
     ("known", "expected"),
     [
-        (None, {HOST: None, NEWER: HOST, FOREIGN: HOST, FOREIGN_NEWER: HOST}),
-        ("foo-1.0-py3-none-any.whl", {HOST: None, NEWER: HOST, FOREIGN: HOST, FOREIGN_NEWER: HOST}),
+        (None, {HOST: (), NEWER: (HOST,), FOREIGN: (HOST,), FOREIGN_NEWER: (HOST, FOREIGN)}),
+        (
+            "foo-1.0-py3-none-any.whl",
+            {HOST: (), NEWER: (HOST,), FOREIGN: (HOST,), FOREIGN_NEWER: (HOST, FOREIGN)},
+        ),
         (
             "foo-1.0-cp311-abi3-manylinux_2_17_x86_64.whl",
-            {HOST: None, NEWER: HOST, FOREIGN: None, FOREIGN_NEWER: FOREIGN},
+            {HOST: (), NEWER: (HOST,), FOREIGN: (), FOREIGN_NEWER: (FOREIGN,)},
         ),
-        ("foo-1.0-cp311-cp311-manylinux_2_17_x86_64.whl", dict.fromkeys(ALL)),
+        ("foo-1.0-cp311-cp311-manylinux_2_17_x86_64.whl", dict.fromkeys(ALL, ())),
     ],
 )
-def test_whom_a_target_waits_for(known: str | None, expected: dict[Target, Target | None]) -> None:
+def test_whom_a_target_waits_for(known: str | None, expected: dict[Target, tuple[Target, ...]]) -> None:
     assert {target: waits_for(target, ALL, known) for target in ALL} == expected
 
 
 def test_a_pure_wheel_serves_every_target_and_a_native_one_its_own() -> None:
-    found = covered(build(target=FOREIGN), pure(build()))
-    assert found and (found.by, found.filename) == (HOST, "foo-1.0-py3-none-any.whl")
-    assert covered(build(target=FOREIGN), built(build())) is None
+    assert serves(build(target=FOREIGN), pure(build()))
+    assert not serves(build(target=FOREIGN), built(build()))
+
+
+def test_a_wheel_is_not_published_beside_another_of_its_name() -> None:
+    refuse_namesake("foo-1.0-py3-none-any.whl", "")
+    refuse_namesake("foo-1.0-cp313-cp313-linux_x86_64.whl", "foo-1.0-py3-none-any.whl")
+    with pytest.raises(StepFailedError, match="has the same name"):
+        refuse_namesake("Foo-1.0-py3-none-any.whl", "foo-1.0.0-py3-none-any.whl")

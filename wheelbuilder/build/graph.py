@@ -12,7 +12,7 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from wheelbuilder.build.outcomes import Built, Covered, Failed, FailureClass, Needs, Outcome, Step, Unfinished
-from wheelbuilder.build.siblings import covered, waits_for
+from wheelbuilder.build.siblings import serves, waits_for
 from wheelbuilder.plan.decisions import Build
 
 End = Outcome | Unfinished
@@ -20,7 +20,10 @@ End = Outcome | Unfinished
 
 @dataclass(kw_only=True, slots=True)
 class _Node:
-    """needs, needed_by: keys, in the order in which they were told. wheel: what it gave, or served it."""
+    """needs, needed_by: keys, in the order in which they were told. wheel: what it gave, or served it.
+
+    declined: another target's build whose wheel does not serve this target after all.
+    """
 
     build: Build
     needs: dict[str, None] = field(default_factory=dict)
@@ -28,11 +31,13 @@ class _Node:
     taken: bool = False
     end: End | None = None
     wheel: Path | None = None
+    declined: Built | None = None
 
 
 class Graph:
     """Nodes are builds by key. A hard edge goes to a build requirement, which has to succeed; a soft one
-    to another target of the same pin, which has to end: its wheel may serve this target as well.
+    to another target of the same pin, which has to end: its wheel may serve this target as well. Such a
+    wheel is offered to the build, which need not wait for anything then, until it declines it.
 
     cost: what a build takes, in seconds. known: the file name of a wheel that an earlier build of the
     same project gave. There is no cycle with a soft edge: a hard one stays on its target, and soft ones
@@ -51,17 +56,15 @@ class Graph:
         """Return how many builds have not ended."""
         return self._left
 
-    def add(self, build: Build) -> list[End]:
-        """Add a build if it is not there; return its end if another's wheel serves it already."""
+    def add(self, build: Build) -> None:
+        """Add a build if it is not there."""
         if build.key in self._nodes:
-            return []
+            return
         node = _Node(build=build)
         self._nodes[build.key] = self._open[build.key] = node
         self._siblings(build).append(node)
         self._left += 1
         self._lengths = None
-        served = (covered(build, it.end) for it in self._siblings(build) if isinstance(it.end, Built))
-        return self.settle(found) if (found := next(filter(None, served), None)) else []
 
     def connect(self, needs: Needs) -> list[End]:
         """Let a build wait for others, adding those that are new; return the outcomes that follow.
@@ -70,7 +73,7 @@ class Graph:
         """
         node, ended = self._nodes[needs.build.key], []
         for build in needs.builds:
-            ended += self.add(build)
+            self.add(build)
             node.needs[build.key] = None
             self._nodes[build.key].needed_by[node.build.key] = None
             self._lengths = None
@@ -96,6 +99,28 @@ class Graph:
         """A worker has the build now, or a pause before its next attempt."""
         self._nodes[build.key].taken = True
         self._open.pop(build.key, None)
+
+    def offer(self, build: Build) -> Built | None:
+        """Return another target's build whose wheel is to be tried for this one."""
+        node = self._nodes[build.key]
+        if node.declined or node.end:
+            return None
+        built = (it.end for it in self._siblings(build) if isinstance(it.end, Built))
+        return next((end for end in built if serves(build, end)), None)
+
+    def declined(self, build: Build) -> Built | None:
+        """Return another target's build whose wheel failed its trial for this one."""
+        return self._nodes[build.key].declined
+
+    def decline(self, build: Build, offer: Built) -> list[End]:
+        """Let a build go its own way; return what follows from what it needs."""
+        node = self._nodes[build.key]
+        node.declined = offer
+        self.give_back(build)
+        for key in node.needs:
+            if found := self._consequence(node, self._nodes[key]):
+                return self.settle(found)
+        return []
 
     def give_back(self, build: Build) -> None:
         """Nobody has the build any more, and it has not ended."""
@@ -133,16 +158,20 @@ class Graph:
         return self._pins[build.pin.name, build.pin.version, build.build_tag]
 
     def _is_ready(self, node: _Node) -> bool:
+        if self.offer(node.build):
+            return True
         return all(self._nodes[key].end for key in node.needs) and not self._waits_for_sibling(node)
 
     def _waits_for_sibling(self, node: _Node) -> _Node | None:
         siblings = self._siblings(node.build)
-        if len(siblings) == 1:
+        if len(siblings) == 1 or node.declined:
             return None
         told = (it.end.wheel.filename for it in siblings if isinstance(it.end, Built))
         known = next(told, None) or self._known(node.build)
-        first = waits_for(node.build.target, [it.build.target for it in siblings], known)
-        return next((it for it in siblings if it.build.target == first and it.end is None), None)
+        for first in waits_for(node.build.target, [it.build.target for it in siblings], known):
+            if held := next((it for it in siblings if it.build.target == first and it.end is None), None):
+                return held
+        return None
 
     def _close(self, end: End) -> _Node:
         node = self._nodes[end.build.key]
@@ -158,16 +187,14 @@ class Graph:
         return node
 
     def _consequences(self, node: _Node) -> Iterator[End]:
-        if isinstance(node.end, Built):
-            for sibling in self._siblings(node.build):
-                if sibling.build.key in self._open and (served := covered(sibling.build, node.end)):
-                    yield served
         for key in node.needed_by:
             waiting = self._nodes[key]
             if waiting.end is None and (found := self._consequence(waiting, node)):
                 yield found
 
     def _consequence(self, waiting: _Node, needed: _Node) -> End | None:
+        if self.offer(waiting.build):
+            return None
         match needed.end:
             case Failed() as failed:
                 return _blocked(waiting.build, failed)

@@ -6,10 +6,31 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 
-from wheelbuilder.build import backend, disk, hints, ladder, native, process, shelf, sources, untrusted
+from wheelbuilder.build import (
+    backend,
+    disk,
+    hints,
+    ladder,
+    native,
+    process,
+    shelf,
+    siblings,
+    sources,
+    untrusted,
+)
 from wheelbuilder.build.archives import newest_time
-from wheelbuilder.build.outcomes import Built, Failed, FailureClass, Needs, Outcome, Step, StepFailedError
+from wheelbuilder.build.outcomes import (
+    Built,
+    Covered,
+    Failed,
+    FailureClass,
+    Needs,
+    Outcome,
+    Step,
+    StepFailedError,
+)
 from wheelbuilder.build.prerequisites import LacksWheelsError
+from wheelbuilder.build.repair import Repaired
 from wheelbuilder.build.site import Bench, Site
 from wheelbuilder.build.stages import Stages, described
 from wheelbuilder.build.steps import Steps
@@ -27,7 +48,7 @@ def run(task: Task, site: Site, report: Report) -> Outcome | Needs:
     step starts.
     """
     try:
-        kept = shelf.take(task.build, site)
+        kept = None if task.offer else shelf.take(task.build, site)
         if kept and ladder.serves(kept, site):
             return kept
         bench = Bench.lay_out(site.scratch / f"{task.build.key[:24]}-{task.attempt.number}")
@@ -43,6 +64,8 @@ def _outcome(task: Task, site: Site, bench: Bench, report: Report) -> Outcome | 
     steps = Steps(bench.logs, partial(report, task.build), task.attempt.number)
     stages = Stages(task=task, site=site, bench=bench, spent=steps.spent)
     try:
+        if task.offer:
+            return _covered(stages, steps, task.offer)
         return shelf.put(_built(stages, steps), site)
     except LacksWheelsError as error:
         untrusted.remove(bench.folder)
@@ -86,6 +109,7 @@ def _built(stages: Stages, steps: Steps) -> Built:
         facts = stages.recheck(repaired.wheel)
     with steps.step(Step.TRIAL) as log:
         stages.trial(repaired, facts, bare, footing, log)
+        siblings.refuse_namesake(repaired.wheel.name, stages.task.declined)
     return Built(
         build=build,
         wheel=described(repaired, facts),
@@ -94,6 +118,19 @@ def _built(stages: Stages, steps: Steps) -> Built:
         steps=steps.results,
         requirements=required,
     )
+
+
+def _covered(stages: Stages, steps: Steps, offer: Built) -> Covered:
+    """Try another target's wheel where this target's consumers are."""
+    with steps.step(Step.ROOT, network=True) as log:
+        bare = stages.bare_root(log)
+    with steps.step(Step.RECHECK):
+        facts = stages.recheck(offer.wheel.path)
+    with steps.step(Step.TRIAL) as log:
+        repaired = Repaired(wheel=offer.wheel.path, outside=offer.wheel.outside)
+        stages.trial(repaired, facts, bare, ladder.toolless(stages.build_root), log)
+    name = offer.wheel.filename
+    return Covered(build=stages.build, by=offer.build.target, filename=name, steps=steps.results)
 
 
 def _failed(stages: Stages, steps: Steps, error: StepFailedError) -> Failed:

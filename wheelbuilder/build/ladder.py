@@ -73,6 +73,12 @@ def footing(task: Task, site: Site, root: Root, log: Path) -> Footing:
     return Footing(way=_with(found, "the fastest here"), toolchain=found)
 
 
+def toolless(root: Root) -> Footing:
+    """Return where a wheel that is there already is tried: nothing is compiled."""
+    native = is_native(root.arch)
+    return Footing(way=Way(rung=Rung.NATIVE if native else Rung.EMULATED, reason="nothing is compiled"))
+
+
 def _only(rung: Rung, who: str, site: Site, root: Root, log: Path) -> Footing:
     reason = f"{who} allows no other"
     match rung:

@@ -156,11 +156,12 @@ class Built:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Covered:
-    """A build that was not needed: the wheel built for another target serves this one too."""
+    """A build that was not needed: the wheel built for another target was tried on this one and serves it."""
 
     build: Build
     by: Target
     filename: str
+    steps: tuple[StepResult, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -171,7 +172,8 @@ class Failed:
     builds in its way, from the one that it needs itself to the one that failed. steps: of all
     attempts. earlier: how the attempts before this one failed. remembered: nothing was tried, because it
     failed in an earlier run with the same inputs. way: None if it failed before that was chosen. fall: set
-    where a slower rung may do better.
+    where a slower rung may do better. unfit: the file name of another target's wheel whose tags serve this
+    target too, and which failed its trial there.
     """
 
     build: Build
@@ -187,6 +189,7 @@ class Failed:
     remembered: bool = False
     way: Way | None = None
     fall: Fall | None = None
+    unfit: str = ""
 
 
 Outcome = Built | Covered | Failed

@@ -28,6 +28,7 @@ from wheelbuilder.plan.decisions import Build
 from wheelbuilder.plan.experience import Cost
 
 LOOK_AHEAD = 64  # builds among which one is searched that fits
+TRIAL = 10.0  # seconds that the trial of a wheel takes at most, as a rule
 ENDING = 20.0  # seconds that builds which were told to end get for it
 
 
@@ -115,7 +116,7 @@ class _Schedule:
 
     def ends(self, builds: Sequence[Build]) -> Iterator[End]:
         for build in builds:
-            yield from self._graph.add(build)
+            self._graph.add(build)
         self._surveys.add((*self._graph.ready(), *self._graph.open()))
         if self._deadline:
             yield from self._watch_the_clock(self._deadline, time.monotonic())
@@ -139,18 +140,26 @@ class _Schedule:
         for candidate in admitted(queue, claims, self._crew.room, now):
             self._submit(candidate, now)
 
-    def _candidate(self, build: Build) -> Candidate:
+    def _cost(self, build: Build) -> Cost:
+        """Return what comes next of a build: a trial is short."""
         cost = self._work.cost(build)
+        return replace(cost, seconds=min(cost.seconds, TRIAL)) if self._graph.offer(build) else cost
+
+    def _candidate(self, build: Build) -> Candidate:
+        cost = self._cost(build)
         limit = memory_limit(build, cost, self._crew.room, shares=self._attempt(build).thrift)
         return Candidate(build=build, memory=expected_memory(cost, limit), limit=limit, seconds=cost.seconds)
 
     def _submit(self, candidate: Candidate, now: float) -> None:
         build = candidate.build
+        offer, declined = self._graph.offer(build), self._graph.declined(build)
         task = Task(
             build=build,
             memory=candidate.limit,
-            attempt=self._attempt(build),
+            attempt=Attempt(number=0) if offer else self._attempt(build),
             given=tuple(Given(key=needed.key, wheel=wheel) for needed, wheel in self._graph.given(build)),
+            offer=offer,
+            declined=declined.wheel.filename if declined else "",
         )
         self._graph.take(build)
         self._surveys.forget(build)
@@ -173,7 +182,8 @@ class _Schedule:
             return
         for future in wait(futures, seconds, FIRST_COMPLETED).done:
             if needs := self._surveys.result(future):
-                yield from self._connect(needs) if self._graph.is_open(needs.build) else ()
+                wanted = self._graph.is_open(needs.build) and not self._graph.offer(needs.build)
+                yield from self._connect(needs) if wanted else ()
             else:
                 yield from self._returned(*self._result(future))
 
@@ -191,6 +201,9 @@ class _Schedule:
             case Needs():
                 self._graph.give_back(task.build)
                 yield from self._connect(result)
+            case Failed() if task.offer:
+                self._earlier[task.build.key] = (result,)
+                yield from self._graph.decline(task.build, task.offer)
             case Failed() if again := next_attempt(result, task.attempt):
                 self._earlier[task.build.key] = (*self._earlier.get(task.build.key, ()), result)
                 self._attempts[task.build.key] = again
@@ -204,7 +217,11 @@ class _Schedule:
         if not earlier or not isinstance(end, Built | Failed):
             return end
         steps = (*(step for failed in earlier for step in failed.steps), *end.steps)
-        return replace(end, steps=steps, earlier=tuple(replace(failed, steps=()) for failed in earlier))
+        whole = replace(end, steps=steps, earlier=tuple(replace(failed, steps=()) for failed in earlier))
+        declined = self._graph.declined(end.build)
+        if declined and isinstance(whole, Failed):
+            return replace(whole, unfit=declined.wheel.filename)
+        return whole
 
     def _connect(self, needs: Needs) -> Iterator[End]:
         if needs.builds:
@@ -223,7 +240,7 @@ class _Schedule:
         if now >= deadline.at:
             self._resume(math.inf)
         for build in self._graph.ready() if now < deadline.at else self._graph.open():
-            late = now + self._work.cost(build).seconds > deadline.at
+            late = now + self._cost(build).seconds > deadline.at
             if late and self._graph.is_open(build):
                 yield from self._graph.settle(Unfinished(build=build, reason=NOT_STARTED))
         if now >= deadline.over and not self._was_ended:

@@ -6,7 +6,7 @@ import platform
 from collections.abc import Iterable
 from enum import Enum, auto
 
-from wheelbuilder.build.outcomes import Built, Covered
+from wheelbuilder.build.outcomes import Built, FailureClass, StepFailedError
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.plan.decisions import Build
 from wheelbuilder.plan.files import IndexFile, accepts, parse_filename
@@ -39,31 +39,40 @@ def precedence(target: Target) -> tuple[bool, str, str, tuple[int, int], tuple[i
     return target.arch != NATIVE, target.arch, target.libc, target.python, target.libc_version
 
 
-def waits_for(target: Target, targets: Iterable[Target], known: str | None) -> Target | None:
-    """Return the one of a pin's targets whose wheel may serve this one too; None if it need not wait.
+def waits_for(target: Target, targets: Iterable[Target], known: str | None) -> tuple[Target, ...]:
+    """Return those of a pin's targets whose wheels may serve this one too, so that it waits for their ends.
 
+    The first of all, and the first of the same platform, in case that one gives nothing that serves it.
     known: the file name of a wheel that an earlier build of the project gave, if there was one.
     """
     found = reach(known) if known else Reach.ANY
     if found is Reach.NONE:
-        return None
-    peers = [
-        other
-        for other in targets
-        if found is Reach.ANY or (other.arch, other.libc) == (target.arch, target.libc)
-    ]
-    first = min(peers, key=precedence, default=target)
-    return first if precedence(first) < precedence(target) else None
+        return ()
+    before = sorted((it for it in targets if precedence(it) < precedence(target)), key=precedence)
+    near = [it for it in before if (it.arch, it.libc) == (target.arch, target.libc)]
+    return tuple(dict.fromkeys((*(before[:1] if found is Reach.ANY else ()), *near[:1])))
 
 
-def covered(build: Build, by: Built) -> Covered | None:
-    """Return the outcome of a build that another target's wheel makes superfluous, or None."""
+def serves(build: Build, by: Built) -> bool:
+    """Say whether the target of a build accepts another target's wheel, by its name and what it requires."""
     wheel = IndexFile(
         filename=by.wheel.filename,
         url="",
         sha256=by.wheel.sha256,
         requires_python=by.wheel.requires_python,
     )
-    if not accepts(build.target, wheel):
-        return None
-    return Covered(build=build, by=by.build.target, filename=by.wheel.filename)
+    return accepts(build.target, wheel)
+
+
+def refuse_namesake(filename: str, declined: str) -> None:
+    """Raise StepFailedError for a wheel with the name of another target's, which was declined.
+
+    They cannot both be published, and installers would take the one for the other.
+    """
+    if declined and parse_filename(filename) == parse_filename(declined):
+        raise StepFailedError(
+            FailureClass.IMPORT_FAILED,
+            f"{declined}, built for another target, cannot be imported here, and the build for this one has "
+            "the same name",
+            "A wheel that differs from target to target must say so in its tags.",
+        )

@@ -69,29 +69,34 @@ class Stages:
 
     def roots(self, log: Path) -> tuple[str, str]:
         """Return the images to build and to try in, making what is missing."""
+        return self._made(Role.BUILD, log), self.bare_root(log)
+
+    def bare_root(self, log: Path) -> str:
+        """Return the image to try in, making it if it is missing."""
+        return self._made(Role.BARE, log)
+
+    def _made(self, role: Role, log: Path) -> str:
         try:
-            return self._made_roots(log)
+            return self._root(role, log)
         except (UnreachableError, IntegrityError) as error:
             # The trouble of one root must not hold the other targets back, that of the engine does.
             if not self.site.engine.answers():
                 raise
             raise StepFailedError(FailureClass.ROOT, error.message, error.hint) from None
 
-    def _made_roots(self, log: Path) -> tuple[str, str]:
+    def _root(self, role: Role, log: Path) -> str:
         catalogue, engine, recipe = self.site.catalogue, self.site.engine, self.build.recipe
-        root = catalogue.root(self.build.target, Role.BUILD)
-        bare = catalogue.root(self.build.target, Role.BARE)
+        root = catalogue.root(self.build.target, role)
         archive = root.source is Source.ARCHIVE
-        packages = recipe.deb if archive else recipe.rpm
-        runtime = recipe.runtime_deb if archive else recipe.runtime_rpm
+        if role is Role.BUILD:
+            packages = recipe.deb if archive else recipe.rpm
+        else:
+            packages = recipe.runtime_deb if archive else recipe.runtime_rpm
         if native_python(self.build.target.python) is None:
             with suppress(WheelbuilderError):  # whoever needs it for more will say what is wrong
-                toolchain.prepare(engine, catalogue, root, log=log)
+                toolchain.prepare(engine, catalogue, catalogue.root(self.build.target, Role.BUILD), log=log)
         try:
-            return (
-                layers.with_packages(engine, root, packages, log=log),
-                layers.with_packages(engine, bare, runtime, log=log),
-            )
+            return layers.with_packages(engine, root, packages, log=log)
         except ConfigurationError as error:
             raise StepFailedError(FailureClass.SYSTEM_PACKAGES, error.message, error.hint) from None
 

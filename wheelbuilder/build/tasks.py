@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from wheelbuilder.build.outcomes import Failed, FailureClass, Fall
+from wheelbuilder.build.outcomes import Built, Failed, FailureClass, Fall
 from wheelbuilder.plan.decisions import Build
 
 MOST_TRIES = 2  # on one rung
@@ -14,7 +14,8 @@ PAUSE = 20.0  # seconds; the fetching itself has tried for a while
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Attempt:
-    """How a build is tried. number: from 1; tries: the same on its rung. pause: seconds before it starts.
+    """How a build is tried. number: from 1, 0 for the trial of another target's wheel. tries: the same on
+    its rung. pause: seconds before it starts.
 
     thrift: it starts one in so many of the usual compilers, and gets so many shares of the memory.
     fall: why it is not tried on a faster rung.
@@ -37,12 +38,18 @@ class Given:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
-    """One build for one worker. memory: the bytes it may use."""
+    """One build for one worker. memory: the bytes it may use.
+
+    offer: another target's build, whose wheel is tried instead. declined: the file name of one that failed
+    that trial.
+    """
 
     build: Build
     memory: int
     attempt: Attempt = Attempt()
     given: tuple[Given, ...] = ()
+    offer: Built | None = None
+    declined: str = ""
 
 
 def next_attempt(failed: Failed, attempt: Attempt) -> Attempt | None:

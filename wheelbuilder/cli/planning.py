@@ -158,5 +158,6 @@ def draw_up(
             projects=chosen.projects,
             rebuilt=chosen.projects if rebuilt else (),
             experience=None if chosen.retry or rebuilt else experience,
+            unfit=experience.unfit() if experience else None,
             progress=told,
         )

@@ -23,7 +23,7 @@ from wheelbuilder.mirror.read import gap_files, read_head, states_cache
 from wheelbuilder.pipeline.ledger import Ledger
 from wheelbuilder.pipeline.request import Request, Watch
 from wheelbuilder.plan.coverage import Coverage, coverage, quarantined
-from wheelbuilder.plan.experience import Lessons
+from wheelbuilder.plan.experience import Lessons, Unfit
 from wheelbuilder.plan.past import Attempt
 from wheelbuilder.report.falls import Fallen, fallen
 from wheelbuilder.report.keep import keep_run
@@ -105,7 +105,7 @@ def _conclude(request: Request, ledger: Ledger, started: datetime, seconds: floa
     commit = ledger.commit or read_head(request.store, request.listed.channel).commit
     published = gap_files(request.store, commit, projects=wanted, cache=states_cache())
     branches = [branch.branch for branch in request.listed.branches]
-    proof = coverage(request.plan, published, branches, _reasons(ledger))
+    proof = coverage(request.plan, published, branches, _reasons(ledger), _unfit(ledger))
     ended = [*(record.outcome for record in ledger.records), *ledger.remembered]
     told, fell = news(request.plan, ended, ledger.known), fallen(ended, ledger.known)
     document = run_document(
@@ -162,6 +162,11 @@ def _reasons(ledger: Ledger) -> dict[tuple[NormalizedName, Version, Target], str
     failed = [record.outcome for record in ledger.records if isinstance(record.outcome, Failed)]
     told = [(it.build, it.summary) for it in failed] + [(it.build, it.reason) for it in ledger.unfinished]
     return {(build.pin.name, build.pin.version, build.target): words for build, words in told}
+
+
+def _unfit(ledger: Ledger) -> Unfit:
+    failed = (record.outcome for record in ledger.records)
+    return {it.build.attempt[:3]: it.unfit for it in failed if isinstance(it, Failed) and it.unfit}
 
 
 def _run_id(started: datetime) -> str:

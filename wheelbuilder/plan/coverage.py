@@ -13,6 +13,7 @@ from wheelbuilder.inputs.pins import Constraints, Pin, Quarantined
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.plan.decide import Offer, best_wheel, files_of
 from wheelbuilder.plan.decisions import Build, Decision, Postponed, Unavailable
+from wheelbuilder.plan.experience import Unfit
 from wheelbuilder.plan.files import accepts
 from wheelbuilder.plan.plans import MirrorFiles, Plan
 
@@ -68,15 +69,20 @@ class Coverage:
 
 
 def coverage(
-    plan: Plan, published: MirrorFiles, branches: Sequence[str], failures: Reasons | None = None
+    plan: Plan,
+    published: MirrorFiles,
+    branches: Sequence[str],
+    failures: Reasons | None = None,
+    unfit: Unfit | None = None,
 ) -> tuple[Coverage, ...]:
     """Return the coverage of each branch on each target, with what is published now beside what upstream has.
 
     failures: why builds failed, by project, version and target; else the decision says it.
+    unfit: published wheels that builds have found not to serve a target, beside those that the plan knows.
     """
     judged: dict[Target, list[tuple[Decision, Gap | None]]] = {target: [] for target in plan.targets}
     for decision in plan.decisions:
-        gap = _gap(decision, published, plan, failures or {})
+        gap = _gap(decision, published, plan, failures or {}, unfit or {})
         judged[decision.target].append((decision, gap))
     return tuple(_of(branch, target, judged[target]) for branch in branches for target in plan.targets)
 
@@ -119,17 +125,29 @@ def _would_compile(decision: Decision) -> bool:
     return not isinstance(decision, Unavailable) or decision.would_compile
 
 
-def _gap(decision: Decision, published: MirrorFiles, plan: Plan, failures: Reasons) -> Gap | None:
+def _gap(
+    decision: Decision, published: MirrorFiles, plan: Plan, failures: Reasons, unfit: Unfit
+) -> Gap | None:
     if not isinstance(decision, Build | Postponed | Unavailable):
         return None
     pin, target = decision.pin, decision.target
     offer = Offer.of(pin, published.get(pin.name, ()), plan.upstream.get(pin.name) or ())
     # contradicting pins stay unavailable, whatever wheels there are
-    if not isinstance(decision, Unavailable) and best_wheel(pin, target, offer):
+    refused = unfit.get((pin.name, str(pin.version), str(target))) or _unfit(decision)
+    if not isinstance(decision, Unavailable) and best_wheel(pin, target, offer.without(refused)):
         return None
     known = failures.get((pin.name, pin.version, target))
     passed_over = any(accepts(target, file) for file in files_of(pin, offer.files))
     return Gap(pin=pin, reason=known or _reason(decision), passed_over=passed_over)
+
+
+def _unfit(decision: Build | Postponed | Unavailable) -> str:
+    match decision:
+        case Build():
+            return decision.unfit
+        case Postponed():
+            return decision.failure.unfit
+    return ""
 
 
 def _reason(decision: Build | Postponed | Unavailable) -> str:

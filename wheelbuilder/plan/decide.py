@@ -47,6 +47,16 @@ class Offer:
         matching = tuple((version, file) for version, file in versions if version and pin.accepts(version))
         return cls(mirror=ours, upstream=theirs, matching=matching)
 
+    def without(self, filename: str) -> Offer:
+        """Return the same without a wheel of ours that is known not to serve a target, "" for none."""
+        if not filename:
+            return self
+        return Offer(
+            mirror=tuple(file for file in self.mirror if file.filename != filename),
+            upstream=self.upstream,
+            matching=tuple(row for row in self.matching if row[1].filename != filename),
+        )
+
     @property
     def files(self) -> tuple[IndexFile, ...]:
         """All files, ours first."""

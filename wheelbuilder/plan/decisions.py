@@ -34,7 +34,8 @@ class Build:
     """No wheel exists that the target accepts, but an sdist does.
 
     build_tag: None, or the number under which a rebuild is published. key: the build key. again: why it
-    is tried although it failed before, "" where that is not known to have happened.
+    is tried although it failed before, "" where that is not known to have happened. unfit: the file name of
+    a wheel of ours that serves the target by its tags only.
     """
 
     pin: Pin
@@ -45,6 +46,7 @@ class Build:
     key: str
     build_tag: int | None = None
     again: str = ""
+    unfit: str = ""
 
     @property
     def attempt(self) -> Attempt:

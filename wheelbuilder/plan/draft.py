@@ -17,7 +17,7 @@ from wheelbuilder.inputs.pins import Pin
 from wheelbuilder.inputs.recipes import Recipe
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.inputs.wanted import Wanted, pins_for
-from wheelbuilder.plan.experience import Experience
+from wheelbuilder.plan.experience import Experience, Unfit
 from wheelbuilder.plan.keys import inputs_of, key_of
 from wheelbuilder.plan.plans import MirrorFiles, Plan, make_plan, versions_wanted
 from wheelbuilder.plan.recall import Present, recalled
@@ -35,13 +35,14 @@ def draft(
     projects: Collection[NormalizedName] = (),
     rebuilt: Collection[NormalizedName] = (),
     experience: Experience | None = None,
+    unfit: Unfit | None = None,
     progress: Progress = lambda _done, _all: None,
 ) -> Plan:
     """Return the plan of a list, or of the part of it that `targets` and `projects` choose.
 
     mirror: what the list's channel serves. experience: what earlier builds taught; what failed lately is
-    not tried again. Raises ConfigurationError for a choice that the list does not have, and
-    UnreachableError if the index cannot be read.
+    not tried again. unfit: wheels of ours that do not count for a target. Raises ConfigurationError for a
+    choice that the list does not have, and UnreachableError if the index cannot be read.
     """
     wanted = wanted_by(listed, targets=targets, projects=projects)
     upstream = index.files(versions_wanted(wanted), progress)
@@ -58,6 +59,7 @@ def draft(
         key_of=key_of(catalogue, listed.build_constraints),
         today=today,
         rebuilt=frozenset(rebuilt),
+        unfit=unfit,
     )
     if experience is None:
         return plan

@@ -27,6 +27,7 @@ class Cost:
     peak_memory: int | None = None
 
 
+Unfit = Mapping[tuple[str, str, str], str]  # file names by project, version and target
 Costs = Mapping[str, Mapping[str, Cost]]  # by project, then by target
 
 
@@ -69,6 +70,11 @@ class Experience:
     def earlier(self) -> dict[Attempt, PastFailure]:
         """Return the failures by what was tried, whatever its inputs were."""
         return {failed.attempt: failed for failed in self.failures.values()}
+
+    def unfit(self) -> Unfit:
+        """Return the wheels that do not serve a target although their tags say so."""
+        failures = (it for it in self.failures.values() if it.unfit)
+        return {(it.project, it.version, it.target): it.unfit for it in failures}
 
     def cost(self, build: Build) -> Cost:
         """Return what a build will take: as last time, as on another target, or by the size of its sdist."""

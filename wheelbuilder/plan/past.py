@@ -21,7 +21,8 @@ class PastFailure:
     failure: the class in a word. first, last: when it failed for the first time and the last. expires:
     the day from which on the same inputs are tried again. blocked_by: the builds in its way (name==version),
     the one that failed last. inputs: see `BuildInputs.described`. told: whether a run that ended has said
-    it: one that is killed has learned of failures, and nobody has heard of them.
+    it: one that is killed has learned of failures, and nobody has heard of them. unfit: the file name of
+    another target's wheel whose tags serve the target, and which failed its trial there.
     """
 
     project: NormalizedName
@@ -38,6 +39,7 @@ class PastFailure:
     blocked_by: tuple[str, ...] = ()
     inputs: Mapping[str, str] = field(default_factory=dict)
     told: bool = True
+    unfit: str = ""
 
     @property
     def attempt(self) -> Attempt:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from packaging.utils import NormalizedName
@@ -15,6 +15,7 @@ from wheelbuilder.inputs.targets import Target
 from wheelbuilder.inputs.wanted import Wanted
 from wheelbuilder.plan.decide import Offer, decide, rebuild
 from wheelbuilder.plan.decisions import Build, Decision, InMirror, Postponed, Unavailable, Upstream
+from wheelbuilder.plan.experience import Unfit
 from wheelbuilder.plan.files import IndexFile
 from wheelbuilder.plan.keys import KeyOf
 
@@ -90,11 +91,14 @@ def make_plan(
     key_of: KeyOf,
     today: date,
     rebuilt: frozenset[NormalizedName] = frozenset(),
+    unfit: Unfit | None = None,
 ) -> Plan:
     """Decide about every pin on every target.
 
-    rebuilt: projects to build again, whatever exists, under a free build tag.
+    rebuilt: projects to build again, whatever exists, under a free build tag. unfit: wheels of ours that do
+    not count for a target.
     """
+    refused = unfit or {}
 
     def decided(pins: Sequence[tuple[Pin, Target]]) -> Iterator[Decision]:
         """Decide about one project at one version on all its targets."""
@@ -105,7 +109,10 @@ def make_plan(
             if pin.name in rebuilt:
                 yield rebuild(pin, target, offer, recipe=recipe, key_of=key_of)
             else:
-                yield decide(pin, target, offer, recipe=recipe, key_of=key_of, today=today)
+                declined = refused.get((pin.name, str(pin.version), str(target)), "")
+                left = offer.without(declined)
+                found = decide(pin, target, left, recipe=recipe, key_of=key_of, today=today)
+                yield replace(found, unfit=declined) if declined and isinstance(found, Build) else found
 
     decisions = [decision for pins in _by_version(wanted) for decision in decided(pins)]
     decisions += [

@@ -145,6 +145,7 @@ def _failure(
         blocked_by=outcome.blocked_by,
         inputs=inputs.described,
         told=earlier.told if earlier else False,
+        unfit=outcome.unfit,
     )
 
 

@@ -85,8 +85,8 @@ def record(outcome: Outcome) -> Record:
 
 
 def steps(outcome: Outcome) -> tuple[StepResult, ...]:
-    """Return the steps an outcome took; none where another target's wheel served."""
-    return () if isinstance(outcome, Covered) else outcome.steps
+    """Return the steps an outcome took: those of a trial only, where another target's wheel served."""
+    return outcome.steps
 
 
 def run_document(

@@ -13,7 +13,7 @@ import pytest
 from builds import FOREIGN, HOST, build, built
 from engines import engine, log_of
 from sdists import Ended, FileIndex, Workplace, cli
-from test_prerequisites import site
+from sites import site
 
 from wheelbuilder.build.ladder import Footing, fall, footing, serves
 from wheelbuilder.build.missing import Kind, Missing

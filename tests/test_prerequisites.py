@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from builds import WAY
@@ -15,6 +14,7 @@ from packaging.utils import canonicalize_name
 from samples import X86, pin
 from sdists import FileIndex, Workplace, in_tree
 from simple_index import Answer
+from sites import site
 from tinywheel import make_wheel
 
 from wheelbuilder.build import shelf
@@ -23,14 +23,11 @@ from wheelbuilder.build.outcomes import Built, BuiltWheel, FailureClass, StepFai
 from wheelbuilder.build.prerequisites import LacksWheelsError, resolve, wheels
 from wheelbuilder.build.site import Site
 from wheelbuilder.build.tasks import Given
-from wheelbuilder.inputs.images import Catalogue, default_path
-from wheelbuilder.inputs.recipe_files import read_recipes
 from wheelbuilder.mirror.directory import DirectoryStore
 from wheelbuilder.mirror.publish import Change, publish
 from wheelbuilder.mirror.read import contents
 from wheelbuilder.mirror.wheels import read_wheel
 from wheelbuilder.plan.decisions import Build
-from wheelbuilder.plan.upstream import UpstreamIndex
 
 
 @pytest.fixture(autouse=True)
@@ -44,22 +41,6 @@ def index() -> Iterator[FileIndex]:
         index.offer(in_tree("late"))
         index.answers("/simple/blocked/", Answer(status=403))
         yield index
-
-
-def site(index: FileIndex, folder: Path, **options: Any) -> Site:
-    """A run's site; no engine is needed to resolve."""
-    usual: dict[str, Any] = {
-        "engine": None,
-        "catalogue": Catalogue.read(default_path()),
-        "upstream": UpstreamIndex(index.url, back_off=0),
-        "recipes": read_recipes(folder / "recipes"),
-        "cache": folder / "cache",
-        "scratch": folder / "scratch",
-        "build_constraints": (),
-        "constraints": {},
-        "jobs": 1,
-    }
-    return Site(**(usual | options))
 
 
 @dataclass

@@ -14,9 +14,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from wheelbuilder.build import ccache, object_cache, slots, untrusted
+from wheelbuilder.build import ccache, front, object_cache, slots, untrusted
 from wheelbuilder.build.containers import Mount
 from wheelbuilder.build.outcomes import Compiled
+from wheelbuilder.build.site import Site
+from wheelbuilder.errors import WheelbuilderError
+from wheelbuilder.plan.decisions import Build
 
 INSIDE = "/opt/wheelbuilder/compilers"
 NAMES = f"{INSIDE}/bin"  # goes into PATH
@@ -90,6 +93,42 @@ def _borrowed(cache: CompilerCache, toolchain: str) -> Iterator[Tools]:
             )
         finally:
             (objects / statistics).unlink(missing_ok=True)
+
+
+def ready(build: Build, site: Site, image: str, log: Path) -> Compilers:
+    """Return what a build compiles with in an image, making what is missing.
+
+    Where something cannot be made the build goes on without it, and the log says so.
+    """
+    make_front = partial(front.ensure, site.engine, site.catalogue, build.target, image, log=log)
+    before = _made(make_front, "compile slots", site, log)
+    cache = None
+    if before and site.compiler_cache:
+        program = _made(partial(ccache.ensure, site.catalogue, log), "the compiler cache", site, log)
+        cache = program and CompilerCache(
+            program=program,
+            identity=(build.sdist.sha256, site.engine.identity(image)),
+            words=f"{build.pin} {build.target}",
+            limit=site.compiler_cache,
+        )
+    return Compilers(front=before, slots=slots.ready(site.jobs), cache=cache or None)
+
+
+def _made(make: Callable[[], Path | None], what: str, site: Site, log: Path) -> Path | None:
+    if what in site.without:
+        return None
+    why = "it cannot be made on this machine"
+    try:
+        if made := make():
+            return made
+    except WheelbuilderError as error:
+        if not site.engine.answers():
+            raise
+        why = error.message
+    site.without.add(what)
+    with log.open("a", encoding="utf-8") as file:
+        file.write(f"wheelbuilder: this run goes on without {what}: {why}\n")
+    return None
 
 
 def _environment(cache: CompilerCache, statistics: str) -> dict[str, str]:

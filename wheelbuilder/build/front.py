@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import tempfile
@@ -54,7 +55,7 @@ def _lay_out(place: Path, program: Path, names: Iterable[str]) -> None:
     partial = Path(tempfile.mkdtemp(dir=place.parent, prefix=".partial-"))
     try:
         partial.chmod(0o755)
-        shutil.copy(program, partial / PROGRAM)
+        os.link(program, partial / PROGRAM)
         (partial / "bin").mkdir()
         for name in names:
             (partial / "bin" / name).symlink_to(f"../{PROGRAM}")

@@ -32,7 +32,7 @@ class Site:
     project and target. rung: the only one for targets that this machine does not run itself; None: the
     fastest that works. toolless: why there is no native toolchain for some roots, by their digests.
     channel: what was published before, for builds that require it. compiler_cache: bytes that all of it may
-    take on this machine; 0 for none.
+    take on this machine; 0 for none. without: what compiles elsewhere and cannot be made on this machine.
     """
 
     engine: Engine
@@ -48,6 +48,7 @@ class Site:
     planned: Mapping[tuple[NormalizedName, Target], tuple[Build, ...]] = field(default_factory=dict)
     rung: Rung | None = None
     toolless: dict[str, str] = field(default_factory=dict)
+    without: set[str] = field(default_factory=set)
     channel: Channel | None = None
     _resolvers: dict[tuple[Target, bool], Resolver] = field(default_factory=dict)
 

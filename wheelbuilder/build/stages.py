@@ -10,14 +10,12 @@ from pathlib import Path
 
 from wheelbuilder.build import (
     backend,
-    ccache,
+    compilers,
     environment,
-    front,
     layers,
     native,
     prerequisites,
     repair,
-    slots,
     sources,
     toolchain,
     trial,
@@ -25,7 +23,6 @@ from wheelbuilder.build import (
 )
 from wheelbuilder.build.bounds import Bounds
 from wheelbuilder.build.bytecode import native_python
-from wheelbuilder.build.compilers import CompilerCache, Compilers
 from wheelbuilder.build.containers import ContainerExit
 from wheelbuilder.build.ladder import Footing
 from wheelbuilder.build.outcomes import BuiltWheel, FailureClass, StepFailedError
@@ -124,7 +121,7 @@ class Stages:
             allow_network_attempt=recipe.allow_network_attempt,
             spent=self.spent,
             toolchain=footing.toolchain,
-            compilers=self._compilers(image, log),
+            compilers=compilers.ready(self.build, site, image, log),
         )
         asked = backend.ask(shop, recipe.config_settings)
         if asked.going:
@@ -134,19 +131,6 @@ class Stages:
             files = self._required((*static, *dynamic))
             shop = replace(shop, environment=self._environment(files))
         return shop, _pinned(files)
-
-    def _compilers(self, image: str, log: Path) -> Compilers:
-        build, site = self.build, self.site
-        before = front.ensure(site.engine, site.catalogue, build.target, image, log=log)
-        cache = None
-        if before and site.compiler_cache and (program := ccache.ensure(site.catalogue, log)):
-            cache = CompilerCache(
-                program=program,
-                identity=(build.sdist.sha256, site.engine.identity(image)),
-                words=f"{build.pin} in {self.build_root.name}",
-                limit=site.compiler_cache,
-            )
-        return Compilers(front=before, slots=slots.ready(site.jobs), cache=cache)
 
     def _bounds(self, footing: Footing) -> Bounds:
         limits = self.build.recipe.limits

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from wheelbuilder.build import object_cache
 from wheelbuilder.build.object_cache import borrowed, kept, sweep, trim
 from wheelbuilder.build.shelf import KEPT
+from wheelbuilder.cli.cache import command
 
 PLENTY = 1 << 40
 BIG = 1 << 20
@@ -23,6 +27,12 @@ def fill(name: str, *, used: float, size: int = BIG) -> Path:
         (objects / "data").write_bytes(os.urandom(size))
     os.utime(objects.parent / object_cache.ABOUT, (used, used))
     return objects
+
+
+def cache(*words: str) -> str:
+    result = CliRunner().invoke(command, words)
+    assert result.exit_code == 0, result.output
+    return result.stdout
 
 
 def names() -> list[str]:
@@ -44,14 +54,42 @@ def test_the_oldest_go_first_until_the_rest_is_within_the_limit() -> None:
     assert [it.words for it in trim(5 * BIG // 2, dry_run=True)] == ["oldest"] and len(kept()) == 3
     assert [it.words for it in trim(5 * BIG // 2)] == ["oldest"]
     assert names() == ["old", "new"]
-    with borrowed(("next", "root"), "next", BIG):
-        pass
+    with borrowed(("next", "root"), "next", BIG) as objects:
+        (objects / "data").write_bytes(b"x")
     assert names() == ["next"]
+
+
+def test_a_build_that_compiles_nothing_leaves_nothing_and_a_failed_one_what_it_compiled() -> None:
+    with borrowed(("pure", "root"), "pure", PLENTY):
+        pass
+    assert kept() == ()
+    with suppress(KeyboardInterrupt), borrowed(("failed", "root"), "failed", PLENTY) as objects:
+        (objects / "data").write_bytes(os.urandom(BIG))
+        raise KeyboardInterrupt
+    (found,) = kept()
+    assert found.words == "failed" and found.size >= BIG
+
+
+def test_the_commands_say_what_there_is_and_make_room() -> None:
+    for age, name in enumerate(("new", "old")):
+        fill(name, used=86400 * (10 - age))
+    lines = cache("list").splitlines()
+    assert [line.split()[2:] for line in lines[:-1]] == [["1970-01-10", "old"], ["1970-01-11", "new"]]
+    assert lines[-1] == "2.0 MB in all"
+    told = json.loads(cache("list", "--json"))
+    assert [(row["of"], row["used"]) for row in told] == [
+        ("old", "1970-01-10T00:00:00Z"),
+        ("new", "1970-01-11T00:00:00Z"),
+    ]
+    assert cache("prune", "--keep", "2M", "--dry-run").startswith("would remove") and len(kept()) == 2
+    assert "old" in cache("prune", "--keep", "2M") and names() == ["new"]
+    assert "new" in cache("prune") and kept() == ()
 
 
 def test_what_is_used_stays_and_what_nobody_used_for_long_goes() -> None:
     fill("idle", used=1)
     with borrowed(("busy", "root"), "busy", PLENTY) as objects:
+        (objects / "data").write_bytes(b"x")
         assert [it.words for it in trim(0)] == ["idle"]
         assert objects.exists()
     (busy,) = kept()

@@ -109,7 +109,7 @@ def measure(bench: Workbench, package: str, *, cache: bool) -> Measured:
     programs = marks[Step.BUILD][1] | {}
     for name, seconds in marks[Step.CHECK][1].items():
         programs[name] = programs.get(name, 0.0) + seconds
-    other = sum(seconds for name, seconds in programs.items() if name.split()[0].startswith(OTHERS))
+    other = sum(seconds for name, seconds in programs.items() if name.startswith(OTHERS))
     steps = [step for step in outcome.steps if step.step in MEASURED]
     return Measured(
         wall=sum(step.seconds for step in steps),

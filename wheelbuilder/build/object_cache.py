@@ -51,11 +51,16 @@ def borrowed(identity: Sequence[str], words: str, limit: int) -> Iterator[Path]:
         held = _lock(folder, fcntl.LOCK_SH)
     try:
         yield folder / OBJECTS
-        _note(folder, words)
     finally:
+        used = any((folder / OBJECTS).iterdir())
+        if used:
+            _note(folder, words)
         if held is not None:
             os.close(held)
-    trim(limit)
+    if used:
+        trim(limit)
+    else:
+        _remove(folder)  # most builds compile nothing
 
 
 def kept() -> tuple[Kept, ...]:

@@ -34,6 +34,7 @@ COMMANDS = {
     "recipe": ("recipe", "Check recipes, and read bindep files for them."),
     "schema": ("schema", "Print the JSON schema of recipes or of lists, for editors."),
     "images": ("images", "List, build and prune root images."),
+    "cache": ("cache", "List and prune what the compiler cache keeps on this machine."),
     "doctor": ("doctor", "Say what works on this machine, and what to do about the rest."),
 }
 

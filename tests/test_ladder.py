@@ -11,6 +11,7 @@ from typing import Any
 import odd_sdists as odd
 import pytest
 from builds import FOREIGN, HOST, build, built
+from commands import command
 from engines import engine, log_of
 from sdists import Ended, FileIndex, Workplace, cli
 from sites import site
@@ -229,10 +230,14 @@ class TestOddBuilds:
         assert row["fell"]["remembered"] and "failed earlier with compiler" in row["rung_reason"]
         (fell,) = again.document["fell"]
         assert fell["times"] == 1 and fell["since"]
+        why = command("why", work.list_path, "shells", "--store", work.store).out.splitlines()
+        assert why[-1].startswith(f"{FOREIGN}: built on a slower rung, because native-toolchain failed with")
 
     @pytest.mark.usefixtures("ended")
     def test_a_rung_that_a_recipe_or_a_run_allows_alone_is_taken(self, work: Workplace) -> None:
         work.recipe("assembly", 'rung = "emulated"\n')
+        only = "its recipe allows the rung emulated only"
+        assert only in command("why", work.list_path, "assembly").out
         words = ("rebuild", str(work.list_path), "--target", str(FOREIGN), "--force", "--json")
         store = ("--store", str(work.store))
         pinned = cli(*words, *store, "assembly", timeout=600).outcomes["assembly"]

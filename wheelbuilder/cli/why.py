@@ -23,7 +23,9 @@ from wheelbuilder.mirror.read import read_states, states_cache
 from wheelbuilder.mirror.states import ProjectState
 from wheelbuilder.mirror.store import Store
 from wheelbuilder.mirror.stores import open_existing
+from wheelbuilder.plan.past import PastFall
 from wheelbuilder.plan.why import Demanded, Line, Why, why
+from wheelbuilder.report.memory import Memory, fall_document
 
 
 @click.command(name="why")
@@ -32,7 +34,9 @@ from wheelbuilder.plan.why import Demanded, Line, Why, why
 @images_option
 @upstream_option
 @click.option(
-    "--store", "address", help="A mirror: its wheels tell what sdists do not, and who needs them is said."
+    "--store",
+    "address",
+    help="A mirror: its wheels tell what sdists do not; also who needs them, and what fell to a slower rung.",
 )
 @json_option
 def command(
@@ -51,11 +55,12 @@ def command(
     store = None if address is None else open_existing(address)
     found = why(name, listed, walked(listed, upstream, store))
     state = _state(store, listed.channel, found.name) if store else None
+    falls = _falls(store, listed.channel, found.name) if store else ()
     if as_json:
-        files = {"files": file_documents([state])} if state else {}
-        say_json(_document(found, listed) | files)
+        mirrored = {"files": file_documents([state]), "fell": [*map(fall_document, falls)]} if state else {}
+        say_json(_document(found, listed) | mirrored)
     else:
-        for line in (*_lines(found, listed), *(_files(state) if state else ())):
+        for line in (*_lines(found, listed), *(_files(state) if state else ()), *map(_fell, falls)):
             say(line)
     return 0 if _is_wanted(found, listed) else 1
 
@@ -63,6 +68,15 @@ def command(
 def _is_wanted(found: Why, listed: RequirementsList) -> bool:
     wanted = found.is_pinned if listed.mode is Mode.PINS else bool(found.demanded)
     return wanted and found.is_chosen
+
+
+def _falls(store: Store, channel: str, name: NormalizedName) -> tuple[PastFall, ...]:
+    """Read which builds of a project a slower rung has made."""
+    return tuple(fall for fall in Memory(store, channel).experience.falls.values() if fall.project == name)
+
+
+def _fell(fall: PastFall) -> str:
+    return f"{fall.target}: built on a slower rung, because {fall}"
 
 
 def _state(store: Store, channel: str, name: NormalizedName) -> ProjectState:

@@ -15,6 +15,7 @@ from wheelbuilder.inputs.findings import Finding, error, in_order, warning
 from wheelbuilder.inputs.images import Root
 from wheelbuilder.inputs.near import near
 from wheelbuilder.inputs.recipes import REPLACED, Bindep, Layer, Patch, RecipeFile
+from wheelbuilder.inputs.rungs import Rung
 
 LINK = re.compile(r"https?://[^\s/]+/\S")
 FATE = re.compile(r"(?:not submitted|not needed upstream|accepted|rejected): \S.{5,}", re.DOTALL)
@@ -61,13 +62,14 @@ KNOWN = (
     ),
     *("SETUPTOOLS_SCM_PRETEND_VERSION", "SETUPTOOLS_USE_DISTUTILS", "DISTUTILS_USE_SDK", "CIBUILDWHEEL"),
 )
+ENDS = ("<", "<=", "==", "===", "~=")  # the operators of ranges that end
 PAIRS = (("deb", "rpm", "system-packages"), ("runtime_deb", "runtime_rpm", "runtime-packages"))
 ARRAYS = (*("deb", "rpm", "runtime_deb", "runtime_rpm"), "build_requires", "build_constraints", "remove")
 
 
 def lint(file: RecipeFile, today: date) -> tuple[Finding, ...]:
     """Return what is wrong or odd in a recipe that can be read, errors first."""
-    checks = (_patches, _expired, _ranges, _rivals, _environment, _one_sided, _repeated)
+    checks = (_patches, _expired, _ranges, _rivals, _rungs, _environment, _one_sided, _repeated)
     return in_order(finding for check in checks for finding in check(file, today))
 
 
@@ -183,6 +185,15 @@ def _cross(first: SpecifierSet, second: SpecifierSet) -> bool:
 
 def _all(versions: SpecifierSet) -> SpecifierSet:
     return SpecifierSet(str(versions), prereleases=True)
+
+
+def _rungs(file: RecipeFile, _: date) -> Iterator[Finding]:
+    """Yield pins of a rung that no release to come will be tried without."""
+    for layer in file.layers:
+        rung = layer.settings.get("rung")
+        if rung not in (None, Rung.NATIVE) and not any(it.operator in ENDS for it in layer.versions):
+            message = f"{file.path}: the rung {rung} is pinned for every version to come"
+            yield warning("rung", f"{message}: give it a range that ends, such as <=1.0.", [file.project])
 
 
 def _environment(file: RecipeFile, _: date) -> Iterator[Finding]:

@@ -76,3 +76,7 @@ class PastFall:
     def place(self) -> Place:
         """What fell, whatever its version."""
         return self.project, self.target
+
+    def __str__(self) -> str:
+        often = f"{self.times} builds since {self.first}, the last" if self.times > 1 else f"on {self.first}"
+        return f"{self.rung} failed with {self.failure}: {self.summary} ({often}: {self.version})"

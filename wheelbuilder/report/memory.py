@@ -70,7 +70,7 @@ def to_bytes(experience: Experience) -> bytes:
         project: {target: [cost.seconds, cost.peak_memory] for target, cost in known.items()}
         for project, known in experience.costs.items()
     }
-    falls = [_row(fall) for _, fall in sorted(experience.falls.items())]
+    falls = [fall_document(fall) for _, fall in sorted(experience.falls.items())]
     return sealed({"failures": [_row(failure) for failure in failures], "costs": costs, "falls": falls})
 
 
@@ -88,6 +88,11 @@ def parsed(data: bytes, where: str) -> Experience:
         costs=costs,
         falls={fall.place: fall for fall in falls},
     )
+
+
+def fall_document(fall: PastFall) -> dict[str, Any]:
+    """Return a fall as JSON values."""
+    return _row(fall)
 
 
 def _row(past: PastFailure | PastFall) -> dict[str, Any]:

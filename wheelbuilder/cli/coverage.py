@@ -62,7 +62,7 @@ def proof(chosen: Chosen, address: str, reference: Reference | None) -> Proof:
     known = Memory(store, listed.channel).experience
     index = upstream_index(chosen, listed)
     listed = with_closures(listed, catalogue, index, store, mirror)
-    for line in listed.floating:
+    for line in listed.left_out:
         say(line, err=True)
     plan = draw_up(chosen, catalogue, listed, index, mirror, experience=known)
     only = chosen.projects or listed.projects

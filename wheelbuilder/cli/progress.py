@@ -62,6 +62,13 @@ class Progress:
         names = ", ".join(str(build.pin) for build in needs.builds)
         self._say(f"{needs.build.pin} {needs.build.target}: waits for {names}")
 
+    def grown(self, builds: Sequence[Build]) -> None:
+        """Print what comes too."""
+        with self._lock:
+            self._known |= {build.key for build in builds}
+        names = ", ".join(dict.fromkeys(str(build.pin) for build in builds))
+        self._say(f"what was built requires more: {names}")
+
     def finished(self, end: End) -> None:
         """Print the outcome in a line, which stays."""
         with self._lock:

@@ -24,10 +24,11 @@ from wheelbuilder.cli.progress import Progress
 from wheelbuilder.cli.proofs import print_proof
 from wheelbuilder.cli.screen import say, say_json
 from wheelbuilder.errors import DeadlineError, IntegrityError
+from wheelbuilder.inputs.branches import Mode
 from wheelbuilder.inputs.rungs import Rung
 from wheelbuilder.mirror.read import contents, states_cache
 from wheelbuilder.mirror.stores import open_store
-from wheelbuilder.pipeline.request import Request
+from wheelbuilder.pipeline.request import Renewed, Request
 from wheelbuilder.pipeline.run import Run, run
 from wheelbuilder.plan.plans import Plan
 from wheelbuilder.report.falls import advice
@@ -137,26 +138,24 @@ def carry_out(chosen: Chosen, address: str, terms: Terms) -> int:
     store = open_store(address)
     index = upstream_index(chosen, listed)
     memory = Memory(store, listed.channel)
-    mirror = contents(store, listed.channel, cache=states_cache()).projects
-    listed = with_closures(listed, catalogue, index, store, mirror)
-    plan = draw_up(
-        chosen,
-        catalogue,
-        listed,
-        index,
-        mirror,
-        experience=memory.experience,
-        rebuilt=terms.rebuilt,
-    )
-    for line in _intentions(plan):
+
+    def renew() -> Renewed:
+        mirror = contents(store, listed.channel, cache=states_cache()).projects
+        resolved = with_closures(listed, catalogue, index, store, mirror)
+        known = memory.experience
+        plan = draw_up(chosen, catalogue, resolved, index, mirror, experience=known, rebuilt=terms.rebuilt)
+        return Renewed(listed=resolved, mirror=mirror, plan=plan)
+
+    first = renew()
+    for line in (*first.listed.left_out, *_intentions(first.plan)):
         say(line, err=True)
     request = Request(
-        listed=listed,
+        listed=first.listed,
         catalogue=catalogue,
         index=index,
-        plan=plan,
+        plan=first.plan,
         store=store,
-        mirror=mirror,
+        mirror=first.mirror,
         memory=memory,
         retry=chosen.retry,
         whole=not chosen.pins,
@@ -166,9 +165,10 @@ def carry_out(chosen: Chosen, address: str, terms: Terms) -> int:
         rung=terms.rung,
         compiler_cache=terms.compiler_cache,
         deadline=None if terms.deadline is None else started + terms.deadline,
+        renew=renew if listed.mode is Mode.CLOSURE and not terms.rebuilt else None,
         grace=min(MOST_GRACE, (terms.deadline or 0.0) * GRACE),
     )
-    with Progress(plan.builds) as watch:
+    with Progress(first.plan.builds) as watch:
         done = run(request, watch)
     if terms.as_json:
         say_json(done.document)

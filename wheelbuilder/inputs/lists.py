@@ -68,6 +68,16 @@ class RequirementsList:
         return reached if self.only is None else reached & self.only
 
     @property
+    def left_out(self) -> tuple[str, ...]:
+        """What the list says is not wanted although its branches or closures name it, one line each."""
+        pinned = {pin.name for branch in self.branches for pin in branch.pins}
+        empty = (branch.branch for branch in self.branches if not branch.pins)
+        lines = [f"the branch {name} has no pins: nothing of it is wanted (allow-empty)" for name in empty]
+        if self.only is not None and (others := len(pinned - self.only)):
+            lines.append(f"{others} of {len(pinned)} pinned projects are left out (pins)")
+        return (*lines, *self.floating)
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """Oddities that do no harm, and what is not certain."""
         pinned = (warning for branch in self.branches for warning in branch.warnings)

@@ -69,6 +69,13 @@ class Ledger:
     def _planned(self) -> frozenset[str]:
         return frozenset(build.key for build in self.request.plan.builds)
 
+    def go_on(self, request: Request) -> None:
+        """Go on with a request that has more in its plan, and publish what upstream has of that."""
+        self._needs.go_on(request)
+        self.request, self._upstream_is_out = request, False
+        del self._planned
+        self.flush()
+
     def add(self, end: End) -> None:
         """Enter how a build has ended; now and then everything that waits is published."""
         match end:

@@ -20,13 +20,17 @@ class Needs:
     """Grows with the run. A claim speaks of one project: what each branch needs of it by now."""
 
     def __init__(self, request: Request) -> None:
+        self._known: dict[NormalizedName, set[Need]] = {}
+        self._new: set[NormalizedName] = set()
+        self.go_on(request)
+
+    def go_on(self, request: Request) -> None:
+        """Take the plan of a request in, beside what is known."""
         self._request = request
         self._planned = {decision.pin.name for decision in request.plan.decisions}
-        self._known: dict[NormalizedName, set[Need]] = {}
         for decision in request.plan.decisions:
             if isinstance(decision, InMirror):
                 self._enter(decision.pin, decision.target, decision.wheel.filename)
-        self._new: set[NormalizedName] = set()
 
     def add(self, end: End) -> None:
         """Enter the wheel that a build gave, or that serves instead of it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,6 +18,15 @@ from wheelbuilder.plan.upstream import UpstreamIndex
 from wheelbuilder.report.memory import Memory
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Renewed:
+    """A list whose closures were resolved again, with what the channel serves by now, and its plan."""
+
+    listed: RequirementsList
+    mirror: MirrorFiles
+    plan: Plan
+
+
 class Watch(Protocol):
     """Is told what goes on, as it does. Called from several threads."""
 
@@ -26,6 +35,9 @@ class Watch(Protocol):
 
     def waits(self, needs: Needs) -> None:
         """A build waits for others, some of which may be new."""
+
+    def grown(self, builds: Sequence[Build]) -> None:
+        """What was built requires more: these builds come too."""
 
     def finished(self, end: End) -> None:
         """A build has ended, or is left to the next run."""
@@ -42,7 +54,8 @@ class Request:
     what failed lately. whole: the plan has every project that the list wants. forced: what is built is
     there already, so that a failure is told, but not remembered. rung: the only one for targets that this
     machine does not run itself. compiler_cache: bytes that it may take on this machine; 0 for none.
-    deadline: on the monotonic clock. grace: seconds that builds get which still run then.
+    deadline: on the monotonic clock. grace: seconds that builds get which still run then. renew: for a list
+    of closures, resolves them again.
     """
 
     listed: RequirementsList
@@ -61,3 +74,4 @@ class Request:
     compiler_cache: int = 0
     deadline: float | None = None
     grace: float = 0.0
+    renew: Callable[[], Renewed] | None = None

@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,6 +25,7 @@ from wheelbuilder.pipeline.request import Request, Watch
 from wheelbuilder.plan.coverage import Coverage, coverage, quarantined
 from wheelbuilder.plan.experience import Lessons, Unfit
 from wheelbuilder.plan.past import Attempt
+from wheelbuilder.plan.plans import extended
 from wheelbuilder.report.falls import Fallen, fallen
 from wheelbuilder.report.keep import keep_run
 from wheelbuilder.report.news import News, news, untold
@@ -68,9 +69,10 @@ def run(request: Request, watch: Watch) -> Run:
             _carry_out(request, ledger)
         except (KeyboardInterrupt, WheelbuilderError, OSError) as trouble:
             with suppress(WheelbuilderError):  # the store may be what does not answer
-                _conclude(request, ledger, started, time.monotonic() - clock)
-            raise _explained(trouble, len(ledger.of_the_plan), len(request.plan.builds)) from None
-        done = _conclude(request, ledger, started, time.monotonic() - clock)
+                _conclude(ledger, started, time.monotonic() - clock)
+            planned = len(ledger.request.plan.builds)
+            raise _explained(trouble, len(ledger.of_the_plan), planned) from None
+        done = _conclude(ledger, started, time.monotonic() - clock)
         with suppress(WheelbuilderError):  # else they are told once more
             request.memory.learn(Lessons(told=done.untold), started.date())
         return done
@@ -84,6 +86,29 @@ def _carry_out(request: Request, ledger: Ledger) -> None:
         from wheelbuilder.pipeline.builds import build_all
 
         build_all(request, ledger)
+        while more := _further(ledger):
+            build_all(more, ledger)
+
+
+def _further(ledger: Ledger) -> Request | None:
+    """Resolve closures again, if builds may have told more of what they need; return what is left to build.
+
+    Raises ConfigurationError where a wheel requires what no pin satisfies.
+    """
+    request = ledger.request
+    late = request.deadline is not None and time.monotonic() > request.deadline
+    if request.renew is None or late or not ledger.published:
+        return None
+    renewed = request.renew()
+    plan = extended(request.plan, renewed.plan)
+    grown = replace(request, listed=renewed.listed, mirror=renewed.mirror, plan=plan)
+    ledger.go_on(grown)
+    known = {build.key for build in request.plan.builds}
+    builds = tuple(build for build in plan.builds if build.key not in known)
+    if not builds:
+        return None
+    ledger.watch.grown(builds)
+    return replace(grown, plan=replace(plan, decisions=builds))
 
 
 def _explained(trouble: BaseException, done: int, planned: int) -> BaseException:
@@ -100,7 +125,8 @@ def _explained(trouble: BaseException, done: int, planned: int) -> BaseException
     )
 
 
-def _conclude(request: Request, ledger: Ledger, started: datetime, seconds: float) -> Run:
+def _conclude(ledger: Ledger, started: datetime, seconds: float) -> Run:
+    request = ledger.request
     wanted = frozenset(decision.pin.name for decision in request.plan.decisions)
     commit = ledger.commit or read_head(request.store, request.listed.channel).commit
     published = gap_files(request.store, commit, projects=wanted, cache=states_cache())

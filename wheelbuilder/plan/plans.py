@@ -129,6 +129,15 @@ def make_plan(
     )
 
 
+def extended(plan: Plan, newer: Plan) -> Plan:
+    """Return a plan with what a newer one decides about pins that it does not have."""
+    known = {(it.pin.identity, it.target) for it in plan.decisions}
+    more = (it for it in newer.decisions if (it.pin.identity, it.target) not in known)
+    decisions = sorted((*plan.decisions, *more), key=lambda decision: _order(decision, plan.targets))
+    upstream = {**plan.upstream, **newer.upstream}
+    return replace(plan, decisions=tuple(decisions), gaps=newer.gaps, upstream=upstream)
+
+
 def _by_version(wanted: Iterable[Wanted]) -> Iterable[Sequence[tuple[Pin, Target]]]:
     """Group pins that the same files serve, with their targets; all of a project in turn."""
     groups: dict[tuple[NormalizedName, str, bool], list[tuple[Pin, Target]]] = {}

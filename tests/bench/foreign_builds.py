@@ -29,7 +29,6 @@ from wheelbuilder.plan.keys import key_of
 from wheelbuilder.plan.upstream import UpstreamIndex
 
 RECIPES = Path(__file__).parents[2] / "requirements-lists" / "recipes"
-FAMILY = "cp311-manylinux_2_36"
 MEMORY = 6 << 30  # bytes that a build may use
 
 
@@ -84,10 +83,12 @@ class Clock:
 
 @dataclass(frozen=True, kw_only=True)
 class Workbench:
-    """Where the builds of the bench run. wheels: the folder where their wheels are kept, by rung."""
+    """Where the builds of the bench run. family: of their roots, such as
+    `cp311-manylinux_2_36`. wheels: the folder where their wheels are kept, by rung."""
 
     site: Site
     usage: Usage
+    family: str
     arch: str
     wheels: Path
 
@@ -97,7 +98,7 @@ class Workbench:
         name, _, version = package.partition("==")
         pin = parse_constraints(f"{name}==={version}", "bench").pins[0]
         catalogue = self.site.catalogue
-        target = catalogue.target(f"{FAMILY}_{arch}")
+        target = catalogue.target(f"{self.family}_{arch}")
         files = self.site.upstream.project(pin.name, [pin.version]) or ()
         sdist = next(file for file in files if not file.is_wheel)
         recipe = self.site.recipes.for_pin(pin, catalogue.root(target, Role.BUILD))
@@ -163,7 +164,7 @@ class Workbench:
 
 
 @contextmanager
-def opened(arch: str, wheels: Path) -> Iterator[Workbench]:
+def opened(family: str, arch: str, wheels: Path) -> Iterator[Workbench]:
     """Yield the place for the builds. Caches are the bench's own, so that nothing else's are warm or used."""
     catalogue = Catalogue.read(default_path())
     usage = Usage()
@@ -177,4 +178,4 @@ def opened(arch: str, wheels: Path) -> Iterator[Workbench]:
         planned=(),
     ) as site:
         own = replace(site, cache=cache_home() / "foreign-bench", jobs=os.cpu_count() or 1)
-        yield Workbench(site=own, usage=usage, arch=arch, wheels=wheels)
+        yield Workbench(site=own, usage=usage, family=family, arch=arch, wheels=wheels)

@@ -84,13 +84,13 @@ def program(pid: int) -> str:
         real = Path("/proc", str(pid), "exe").readlink().name
         words = [Path(word).name for word in Path("/proc", str(pid), "cmdline").read_text().split("\0")]
     except (OSError, UnicodeDecodeError):
-        return ""
+        return "unknown"
     emulated = real.startswith("qemu-") or "binfmt" in real
-    while emulated and words and ("qemu" in words[0] or "binfmt" in words[0]):
-        words.pop(0)  # the interpreter itself, where the kernel is told to pass its own name first
-    name = words[0] if emulated and words else real
+    name = words[1] if emulated and len(words) > 1 else real  # the first word is the emulator's name
     if name.startswith("python"):
-        name = " ".join(["python", *[word for word in words[1:] if word and not word.startswith("-")][:1]])
+        # Also its own name again, where binfmt_misc passes that on, and `-m`.
+        scripts = [it for it in words[1:] if it and not it.startswith(("-", "python"))]
+        name = " ".join(["python", *scripts[:1]])
     return f"emulated {name}" if emulated else name
 
 
@@ -111,7 +111,7 @@ class Sampler:
                 # A program may replace itself by another: the name is asked for as long as it computes.
                 key, before = (pid, start), self._before.get((pid, start), 0.0)
                 if used > before or key not in self._names:
-                    self._names[key] = program(pid) or self._names.get(key, "")
+                    self._names[key] = program(pid)
                 self.seconds[self._names[key]] += used - before
                 self._before[key] = used
 

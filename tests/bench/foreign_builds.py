@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import platform
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -29,6 +31,7 @@ from wheelbuilder.plan.keys import key_of
 from wheelbuilder.plan.upstream import UpstreamIndex
 
 RECIPES = Path(__file__).parents[2] / "requirements-lists" / "recipes"
+REMOVAL = "removal"  # of the last container, which a run does while it goes on
 MEMORY = 6 << 30  # bytes that a build may use
 
 
@@ -63,22 +66,22 @@ class Row:
 
 @dataclass
 class Clock:
-    """Notes the processor time at the start of each step, once what the step before has left is gone."""
+    """Notes wall and processor time at the start of each step, and once more when all has ended."""
 
-    site: Site
     usage: Usage
-    marks: list[tuple[str, float]] = field(default_factory=list)
+    marks: list[tuple[str, float, float]] = field(default_factory=list)
 
     def mark(self, name: str) -> None:
         """Note the time under a name."""
-        self.site.engine.settle()
-        self.marks.append((name, self.usage.seconds()))
+        self.marks.append((name, time.monotonic(), self.usage.seconds()))
 
     @property
-    def cpu(self) -> dict[str, float]:
-        """Processor seconds by step."""
-        following = [at for _, at in self.marks[1:]]
-        return {name: end - at for (name, at), end in zip(self.marks, following, strict=False)}
+    def steps(self) -> dict[str, tuple[float, float]]:
+        """Wall and processor seconds by step."""
+        return {
+            str(name): (round(later - at, 3), round(more - used, 3))
+            for (name, at, used), (_, later, more) in itertools.pairwise(self.marks)
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,22 +141,22 @@ class Workbench:
         """Build once, with nothing of an earlier build left, and keep the wheel."""
         build, site = self.build(package, rung), replace(self.site, rung=rung)
         shelf.drop(build, site)
-        clock = Clock(site, self.usage)
+        clock = Clock(self.usage)
         self.usage.programs()
         outcome = job.run(Task(build=build, memory=MEMORY), site, lambda _, step: clock.mark(step))
+        clock.mark(REMOVAL)
+        site.engine.settle()
         clock.mark("")
-        programs = self.usage.programs()
+        row = Row(package=package, rung=rung, steps=clock.steps, programs=self.usage.programs())
         if not isinstance(outcome, Built):
             why = f"{outcome.failure}: {outcome.summary}" if isinstance(outcome, Failed) else repr(outcome)
-            return Row(package=package, rung=rung, steps={}, programs=programs, failed=why)
+            return replace(row, failed=why)
         folder = self._folder(package, rung)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         shutil.copy(outcome.wheel.path, folder)
         shelf.drop(build, site)
-        cpu = clock.cpu
-        steps = {step.step.value: (step.seconds, round(cpu[step.step], 3)) for step in outcome.steps}
-        return Row(package=package, rung=rung, steps=steps, programs=programs, wheel=outcome.wheel.filename)
+        return replace(row, wheel=outcome.wheel.filename)
 
     def kept(self, package: str, rung: Rung) -> tuple[Path, ...]:
         """Return the wheel that a build has left, if there was one."""

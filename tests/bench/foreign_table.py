@@ -6,11 +6,12 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from foreign_builds import Row
+from foreign_builds import REMOVAL, Row
 
-from wheelbuilder.build.outcomes import Step
+from wheelbuilder.build import outcomes
 from wheelbuilder.inputs.rungs import Rung
 
+STEPS = (*map(str, outcomes.Step), REMOVAL)
 LARGEST = 3  # packages, by what they take natively
 MOST_PROGRAMS = 12
 LETTERS = {Rung.NATIVE: "a", Rung.EMULATED: "b", Rung.TOOLCHAIN: "c"}
@@ -83,7 +84,7 @@ def _geometric_mean(values: Iterable[float]) -> float:
 def _sums(rungs: dict[Rung, dict[str, Row]], packages: Sequence[str]) -> Iterator[str]:
     """Yield a line a step, over all packages: where the time goes, and what is lost beside a native build."""
     yield from _head(["wall / processor seconds of a step", "a", "c", "b", "c - a"])
-    for step in Step:
+    for step in STEPS:
         taken = [
             [sum(rungs[rung][it].steps[step][kind] for it in packages) for kind in (0, 1)]
             for rung in (Rung.NATIVE, Rung.TOOLCHAIN, Rung.EMULATED)
@@ -94,10 +95,10 @@ def _sums(rungs: dict[Rung, dict[str, Row]], packages: Sequence[str]) -> Iterato
 
 def _steps(rows: Sequence[Row]) -> Iterator[str]:
     """Yield a line a build with its steps."""
-    yield from _head(["wall / processor seconds of a build", "", *Step])
+    yield from _head(["wall / processor seconds of a build", "", *STEPS])
     for row in sorted(rows, key=lambda it: (it.package.lower(), LETTERS[Rung(it.rung)])):
         if not row.failed:
-            taken = [f"{wall:.1f} / {cpu:.1f}" for wall, cpu in (row.steps[step] for step in Step)]
+            taken = [f"{wall:.1f} / {cpu:.1f}" for wall, cpu in (row.steps[step] for step in STEPS)]
             yield _line(row.package, [LETTERS[Rung(row.rung)], *taken])
 
 

@@ -1,9 +1,10 @@
 """Says what builds have cost: processor seconds of everything they started, and which programs took them.
 
-The totals are the kernel's own (getrusage): containers run below the engine's monitor, which would be
-lost to us when its parent ends, so this process adopts it (PR_SET_CHILD_SUBREAPER, prctl(2)) and waits for
-it. The programs are told apart by a process of its own that looks at /proc a few times a second: what
-started and ended between two looks is known only in sum.
+The totals are the kernel's own: what a process has used is in its own counters while it is there, and in
+those of its parent once that has waited for it. Containers run below the engine's monitor, which would be
+lost to us when its parent ends, so this process adopts it (PR_SET_CHILD_SUBREAPER, prctl(2)). The programs
+are told apart by a process of its own that looks at /proc a few times a second: what started and ended
+between two looks is known only in sum. An engine with a daemon, such as docker, is not covered.
 """
 
 from __future__ import annotations
@@ -11,23 +12,34 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import resource
 import select
 import subprocess
 import sys
-import time
 from collections import defaultdict
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 PR_SET_CHILD_SUBREAPER = 36
 EVERY = 0.2  # seconds between two looks
-PATIENCE = 5.0  # seconds until an adopted process that does not end is left alone
+MONITOR = "conmon"  # of podman
 TICKS = os.sysconf("SC_CLK_TCK")  # a second
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Process:
+    """One line of /proc. own, waited: processor seconds of itself, and of children that it has waited for."""
+
+    pid: int
+    name: str
+    parent: int
+    own: float
+    waited: float
+    start: int  # in clock ticks since the machine has started: with the pid it names a process for ever
+    ended: bool
+
+
 class Usage:
-    """What this process and all that it has started have used; no container may run when it is asked."""
+    """What this process and all that it has started have used."""
 
     def __init__(self) -> None:
         if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
@@ -37,9 +49,14 @@ class Usage:
 
     def seconds(self) -> float:
         """Return processor seconds until now, the sampler apart."""
-        self._reap()
-        usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-        return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+        table = processes()
+        for process in table.values():
+            # Nobody else waits for an adopted monitor.
+            if process.parent == os.getpid() and process.name == MONITOR and process.ended:
+                os.waitpid(process.pid, 0)
+        table = processes()
+        counted = [it for it in table.values() if is_below(it.pid, os.getpid(), table)]
+        return sum(it.own + it.waited for it in counted if it.pid != self._sampler.pid)
 
     def programs(self) -> dict[str, float]:
         """Return processor seconds by program since the last call."""
@@ -49,33 +66,35 @@ class Usage:
         told: dict[str, float] = json.loads(self._sampler.stdout.readline())
         return told
 
-    def _reap(self) -> None:
-        end = time.monotonic() + PATIENCE
-        while (left := self._adopted()) and time.monotonic() < end:
-            for pid in left:
-                os.waitpid(pid, os.WNOHANG)
-            time.sleep(0.01)
 
-    def _adopted(self) -> list[int]:
-        return [
-            pid for pid, parent, _, _ in processes() if parent == os.getpid() and pid != self._sampler.pid
-        ]
-
-
-def processes() -> Iterator[tuple[int, int, float, int]]:
-    """Yield pid, parent, own processor seconds and start of every process (proc(5), stat)."""
+def processes() -> dict[int, Process]:
+    """Return every process by its pid (proc(5), stat)."""
+    found = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
-            stat = path.read_bytes()
+            stat = path.read_text(errors="replace")
         except OSError:  # it has ended meanwhile
             continue
-        fields = stat.rpartition(b")")[2].split()
-        yield (
-            int(path.parent.name),
-            int(fields[1]),
-            (int(fields[11]) + int(fields[12])) / TICKS,
-            int(fields[19]),
+        before, _, after = stat.rpartition(")")
+        fields = after.split()
+        pid, ticks = int(path.parent.name), [int(field) for field in fields[11:15]]
+        found[pid] = Process(
+            pid=pid,
+            name=before.partition("(")[2],
+            parent=int(fields[1]),
+            own=(ticks[0] + ticks[1]) / TICKS,
+            waited=(ticks[2] + ticks[3]) / TICKS,
+            start=int(fields[19]),
+            ended=fields[0] == "Z",
         )
+    return found
+
+
+def is_below(pid: int, root: int, table: dict[int, Process]) -> bool:
+    """Say whether a process is another one or descends from it."""
+    while pid in table and pid != root:
+        pid = table[pid].parent
+    return pid == root
 
 
 def program(pid: int) -> str:
@@ -105,23 +124,16 @@ class Sampler:
 
     def look(self) -> None:
         """Add what was used since the last look."""
-        table = {pid: (parent, seconds, start) for pid, parent, seconds, start in processes()}
-        for pid, (_, used, start) in table.items():
-            if self._is_below(pid, table):
+        table = processes()
+        for process in table.values():
+            if process.pid != os.getpid() and is_below(process.pid, self._root, table):
                 # A program may replace itself by another: the name is asked for as long as it computes.
-                key, before = (pid, start), self._before.get((pid, start), 0.0)
-                if used > before or key not in self._names:
-                    self._names[key] = program(pid)
-                self.seconds[self._names[key]] += used - before
-                self._before[key] = used
-
-    def _is_below(self, pid: int, table: dict[int, tuple[int, float, int]]) -> bool:
-        if pid == os.getpid():
-            return False
-        above = pid
-        while above in table and above != self._root:
-            above = table[above][0]
-        return above == self._root
+                key = (process.pid, process.start)
+                before = self._before.get(key, 0.0)
+                if process.own > before or key not in self._names:
+                    self._names[key] = program(process.pid)
+                self.seconds[self._names[key]] += process.own - before
+                self._before[key] = process.own
 
 
 def main(root: int) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -24,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from wheel_differences import differences
 
+from wheelbuilder.build.outcomes import StepFailedError
 from wheelbuilder.errors import WheelbuilderError
 from wheelbuilder.inputs.rungs import Rung
 
@@ -38,6 +40,7 @@ SLOWER = 9  # times that plain emulation is expected to take what the machine it
 
 def main() -> None:
     """Measure what is missing, and print the tables."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # which leaves no container behind
     chosen = _arguments()
     rows = [Row(**row) for row in json.loads(chosen.output.read_text())] if chosen.output.exists() else []
     if chosen.again:
@@ -83,11 +86,11 @@ def measure(chosen: argparse.Namespace, rows: list[Row], wheels: Path) -> None:
 
 def is_prepared(bench: Workbench, package: str) -> bool:
     """Prepare a package, and say so if that fails: it must not end the others."""
-    started = time.monotonic()
+    started, problem = time.monotonic(), ""
     try:
-        problem = bench.prepare(package)
-    except WheelbuilderError as error:
-        problem = f"{error.message} {error.hint}"
+        bench.prepare(package)
+    except (WheelbuilderError, StepFailedError) as error:
+        problem = str(error)
     print(f"{package:20} prepared in {time.monotonic() - started:.1f} s {problem}", flush=True)
     return not problem
 

@@ -8,14 +8,16 @@ import platform
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from unittest.mock import patch
 
 from foreign_usage import Usage
+from packaging.metadata import parse_email
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
-from wheelbuilder.build import job, ladder, prerequisites, shelf, sources, wheelcheck, workplace
+from wheelbuilder.build import backend, job, ladder, prerequisites, shelf, sources, workplace
 from wheelbuilder.build.cache import cache_home
 from wheelbuilder.build.outcomes import Built, Failed
 from wheelbuilder.build.requirements import NoWheelError, applicable
@@ -32,6 +34,7 @@ from wheelbuilder.plan.upstream import UpstreamIndex
 
 RECIPES = Path(__file__).parents[2] / "requirements-lists" / "recipes"
 REMOVAL = "removal"  # of the last container, which a run does while it goes on
+EPOCH = 1_700_000_000
 MEMORY = 6 << 30  # bytes that a build may use
 
 
@@ -108,34 +111,25 @@ class Workbench:
         key = key_of(catalogue, ())(pin, sdist, recipe, target, None)
         return Build(pin=pin, target=target, sdist=sdist, recipe=recipe, reason="bench", key=key)
 
-    def prepare(self, package: str) -> str:
-        """Fetch and make what its builds need beforehand; returns why that cannot be done, or nothing."""
-        if not self.kept(package, Rung.NATIVE):
-            row = self.measure(package, Rung.NATIVE)
-            if row.failed:
-                return row.failed
-        requires = wheelcheck.requires_dist(self.kept(package, Rung.NATIVE)[0])
+    def prepare(self, package: str) -> None:
+        """Fetch and make what its builds need, and ask the index what they will: all that is not measured."""
         for rung in (Rung.NATIVE, Rung.TOOLCHAIN):
-            self._prepare(self.build(package, rung), replace(self.site, rung=rung), requires)
-        return ""
-
-    def _prepare(self, build: Build, site: Site, requires: tuple[str, ...]) -> None:
-        bench = Bench.lay_out(site.scratch / "prepare")
-        stages = Stages(task=Task(build=build, memory=MEMORY), site=site, bench=bench, spent=lambda _: None)
-        archive = sources.fetched(build, site)
-        log = bench.logs / "prepare.log"
-        source = sources.unpacked(build, archive, bench.unpacked, log)
-        image, _ = stages.roots(log)
-        footing = ladder.footing(stages.task, site, stages.build_root, log)
-        stages.workshop(source, image, footing, 1_700_000_000, log)
-        needed = applicable(requires, build.target)
-        try:
-            resolver = site.resolver(build.target, for_trial=True)
-            files = resolver.resolve(needed, constraints=site.beside(build.pin, build.target))
-        except NoWheelError:
-            files = ()
-        prerequisites.wheels(files, site)
-        bench.clear()
+            site = replace(self.site, rung=rung)
+            build, bench = self.build(package, rung), Bench.lay_out(site.scratch / f"prepare-{package}")
+            task = Task(build=build, memory=MEMORY)
+            stages = Stages(task=task, site=site, bench=bench, spent=lambda _: None)
+            log = bench.logs / "log"
+            source = sources.unpacked(build, sources.fetched(build, site), bench.unpacked, log)
+            image, _ = stages.roots(log)
+            footing = ladder.footing(task, site, stages.build_root, log)
+            with patch.object(backend, "ask", _asked):
+                stages.workshop(source, image, footing, EPOCH, log)
+            metadata, _ = parse_email((source / "PKG-INFO").read_bytes())
+            with suppress(NoWheelError):
+                resolver = site.resolver(build.target, for_trial=True)
+                files = resolver.resolve(applicable(metadata.get("requires_dist", ()), build.target))
+                prerequisites.wheels(files, site)
+            bench.clear()
 
     def measure(self, package: str, rung: Rung) -> Row:
         """Build once, with nothing of an earlier build left, and keep the wheel."""
@@ -158,12 +152,17 @@ class Workbench:
         shelf.drop(build, site)
         return replace(row, wheel=outcome.wheel.filename)
 
-    def kept(self, package: str, rung: Rung) -> tuple[Path, ...]:
-        """Return the wheel that a build has left, if there was one."""
-        return tuple(self._folder(package, rung).glob("*.whl"))
-
     def _folder(self, package: str, rung: Rung) -> Path:
         return self.wheels / rung / package
+
+
+def _asked(workshop: backend.Workshop, settings: backend.ConfigSettings) -> backend.Asked:
+    """Ask a backend what it requires, and let it build nothing."""
+    requirements = backend.FrontEnd(workshop).called(
+        "asking for build requirements",
+        lambda builder: tuple(builder.get_requires_for_build("wheel", settings)),
+    )
+    return backend.Asked(requirements=requirements, going=None)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 import foreign_table
-from foreign_builds import Row, Workbench, opened
+from foreign_builds import FAMILY, Row, Workbench, opened
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -56,7 +56,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--packages", nargs="+", default=list(PACKAGES), metavar="NAME==VERSION")
     parser.add_argument("--rungs", nargs="+", type=Rung, default=list(RUNGS), choices=list(Rung))
-    parser.add_argument("--family", default="cp311-manylinux_2_36", help="of the roots")
+    parser.add_argument("--family", default=FAMILY, help="of the roots")
     parser.add_argument("--arch", default="aarch64")
     parser.add_argument("--output", type=Path, default=Path("foreign.json"))
     parser.add_argument("--minutes", type=float, default=float("inf"), help="start nothing that ends later")
@@ -74,7 +74,7 @@ def measure(chosen: argparse.Namespace, rows: list[Row], wheels: Path) -> None:
     end = time.monotonic() + chosen.minutes * 60
     done = {(row.package, row.rung) for row in rows if not row.failed}
     left = [package for package in chosen.packages if any((package, it) not in done for it in chosen.rungs)]
-    with opened(chosen.family, chosen.arch, wheels) as bench:
+    with opened(chosen.arch, wheels, chosen.family) as bench:
         ready = [package for package in left if is_prepared(bench, package)]
         for package in () if chosen.prepare else ready:
             for rung in chosen.rungs:

@@ -33,6 +33,7 @@ from wheelbuilder.plan.keys import key_of
 from wheelbuilder.plan.upstream import UpstreamIndex
 
 RECIPES = Path(__file__).parents[2] / "requirements-lists" / "recipes"
+FAMILY = "cp311-manylinux_2_36"
 REMOVAL = "removal"  # of the last container, which a run does while it goes on
 EPOCH = 1_700_000_000
 MEMORY = 6 << 30  # bytes that a build may use
@@ -166,7 +167,7 @@ def _asked(workshop: backend.Workshop, settings: backend.ConfigSettings) -> back
 
 
 @contextmanager
-def opened(family: str, arch: str, wheels: Path) -> Iterator[Workbench]:
+def opened(arch: str, wheels: Path, family: str = FAMILY) -> Iterator[Workbench]:
     """Yield the place for the builds. Caches are the bench's own, so that nothing else's are warm or used."""
     catalogue = Catalogue.read(default_path())
     usage = Usage()

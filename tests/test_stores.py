@@ -8,7 +8,8 @@ import pytest
 from commands import command
 from sdists import FileIndex, Workplace
 
-from wheelbuilder.errors import ConfigurationError
+from wheelbuilder.build.cache import cache_home
+from wheelbuilder.errors import ConfigurationError, UnreachableError
 from wheelbuilder.mirror.stores import open_existing, open_store
 
 READING = [
@@ -103,3 +104,25 @@ def test_who_writes_needs_no_store(here: Path) -> None:
         open_existing("new")
     assert open_store("new").put("k", b"", content_type="", cache_control="")
     assert open_existing("new").exists("k")
+
+
+@pytest.mark.parametrize("words", [("audit", "STORE"), ("channel", "list", "--store", "STORE")])
+def test_a_place_that_cannot_be_looked_at_is_one_sentence(words: tuple[str, ...]) -> None:
+    store = "n" * 300
+    said = command(*(store if word == "STORE" else word for word in words))
+    assert (said.code, "cannot be looked at: File name too long." in said.error) == (3, True)
+
+
+def test_a_cache_that_cannot_be_made_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(UnreachableError) as error:
+        cache_home()
+    assert error.value.message == f"The cache {tmp_path}/file/wheelbuilder cannot be made: Not a directory."
+    assert "XDG_CACHE_HOME" in error.value.hint
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "~nobody-of-this-name/cache")
+    with pytest.raises(UnreachableError, match="cannot be made: Could not determine home directory"):
+        cache_home()

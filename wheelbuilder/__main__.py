@@ -53,7 +53,10 @@ def run() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at exit
         return CLOSED_PIPE
     except OSError as error:
-        return _tell(f"{error.filename or 'The output'} does not work: {error.strerror or error}.", "", 2)
+        what = error.filename or "The output"
+        return _tell(
+            f"{what} does not work: {error.strerror or error}.", "Check it and this user's rights.", 2
+        )
     except Exception as error:  # noqa: BLE001  (a bug of ours: its traceback is for us, not for the screen)
         return _tell(f"This is a bug in wheelbuilder {__version__}: {error!r}", _kept_traceback(error), BUG)
 

@@ -8,12 +8,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from wheelbuilder.errors import UnreachableError
+
 
 def cache_home() -> Path:
-    """Return our folder below $XDG_CACHE_HOME (or ~/.cache), making it if need be."""
+    """Return our folder below $XDG_CACHE_HOME (or ~/.cache), making it if need be.
+
+    Raises UnreachableError where it cannot be made.
+    """
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    folder = Path(base).expanduser() / "wheelbuilder"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder = Path(base).expanduser() / "wheelbuilder"
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError) as error:  # RuntimeError: a user without a home
+        reason = getattr(error, "strerror", None) or str(error).rstrip(".")
+        raise UnreachableError(
+            f"The cache {base}/wheelbuilder cannot be made: {reason}.",
+            "Set XDG_CACHE_HOME to a directory that this user may write.",
+        ) from None
     return folder
 
 

@@ -39,8 +39,19 @@ class DirectoryStore:
         self.path = path.absolute()
         self._unsynced: set[str] = set()
         self._guard = threading.Lock()
-        if path.exists() and not path.is_dir():
+        if self.is_there and not path.is_dir():
             raise ConfigurationError(f"{path} is a file, not a store.", "Give the path of a directory.")
+
+    @property
+    def is_there(self) -> bool:
+        """Whether anything lies at its path; raises UnreachableError where that cannot be seen."""
+        try:
+            return self.path.exists()
+        except OSError as error:
+            raise UnreachableError(
+                f"The store {self.path} cannot be looked at: {error.strerror}.",
+                "Check the path, and this user's right to enter the directories above it.",
+            ) from None
 
     @property
     def address(self) -> str:
@@ -214,7 +225,7 @@ class DirectoryStore:
         except OSError as error:
             hints = {
                 errno.ENOSPC: "The file system is full: make room, then run again; nothing is half-written.",
-                errno.EACCES: "Give this user the right to write there.",
+                errno.EACCES: "Give this user the right to read, or to write, what is there.",
                 errno.EROFS: "The file system is read-only: give another directory.",
             }
             raise UnreachableError(

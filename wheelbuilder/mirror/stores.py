@@ -29,7 +29,7 @@ def open_store(address: str) -> Store:
 
 def lacking(store: Store, channel: str) -> str:
     """Say in words what a store lacks that has nothing of a channel: the channel, or all of it."""
-    exists = not isinstance(store, DirectoryStore) or store.path.exists()
+    exists = not isinstance(store, DirectoryStore) or store.is_there
     return f"has no channel {channel!r}" if exists else "does not exist"
 
 
@@ -39,7 +39,7 @@ def open_existing(address: str) -> Store:
     Errors: those of `open_store`, ConfigurationError.
     """
     store = open_store(address)
-    if isinstance(store, DirectoryStore) and not store.path.exists():
+    if isinstance(store, DirectoryStore) and not store.is_there:
         raise ConfigurationError(
             f"The store {store.path} does not exist.", "Check the path, or publish first."
         )
@@ -73,7 +73,7 @@ def look_at(address: str) -> str:
 
 
 def _look_into(store: DirectoryStore) -> str:
-    there = store.path.exists()
+    there = store.is_there
     if not os.access(_nearest(store.path), os.W_OK):
         raise UnreachableError(f"The directory {store.path} cannot be written.", "Give this user the right.")
     return f"{store.path} can be written" if there else f"{store.path} does not exist yet and can be made"

@@ -195,3 +195,14 @@ def test_a_reader_is_told(store: DirectoryStore) -> None:
     assert f"{WHEEL}: nightly, branch a, on {X86}" in said
     assert f"{OLD}: no branch needs it, since 2026-01-02T03:04:05Z" in said
     assert "2 files in the gap view; no branch needs 1 of them." in said
+
+
+def test_a_list_that_does_not_run_any_more_is_forgotten(store: DirectoryStore) -> None:
+    claimed(store, claim(need(WHEEL, "x", owner="other"), owner="other"))
+    words = ("channel", "forget", "test")
+    assert command(*words, "nightly", "--store", store.path).code == 0
+    assert [it.owner for it in state(store).needs] == ["other"] and set(state(store).unneeded) == {OLD}
+    before = files_of(store.path)
+    again = command(*words, "nightly", "--store", store.path)
+    assert again.code == 2 and again.error == "No list 'nightly' needs anything of test."
+    assert files_of(store.path) == before

@@ -22,7 +22,8 @@ End = Outcome | Unfinished
 class _Node:
     """needs, needed_by: keys, in the order in which they were told. wheel: what it gave, or served it.
 
-    declined: another target's build whose wheel does not serve this target after all.
+    offer: another target's build whose wheel may serve this target. declined: one whose wheel does not after
+    all.
     """
 
     build: Build
@@ -31,6 +32,7 @@ class _Node:
     taken: bool = False
     end: End | None = None
     wheel: Path | None = None
+    offer: Built | None = None
     declined: Built | None = None
 
 
@@ -62,6 +64,8 @@ class Graph:
             return
         node = _Node(build=build)
         self._nodes[build.key] = self._open[build.key] = node
+        built = (it.end for it in self._siblings(build) if isinstance(it.end, Built))
+        node.offer = next((end for end in built if serves(build, end)), None)
         self._siblings(build).append(node)
         self._left += 1
         self._lengths = None
@@ -103,10 +107,7 @@ class Graph:
     def offer(self, build: Build) -> Built | None:
         """Return another target's build whose wheel is to be tried for this one."""
         node = self._nodes[build.key]
-        if node.declined or node.end:
-            return None
-        built = (it.end for it in self._siblings(build) if isinstance(it.end, Built))
-        return next((end for end in built if serves(build, end)), None)
+        return None if node.declined or node.end else node.offer
 
     def declined(self, build: Build) -> Built | None:
         """Return another target's build whose wheel failed its trial for this one."""
@@ -181,6 +182,9 @@ class Graph:
         self._left -= 1
         if isinstance(end, Built):
             node.wheel = end.wheel.path
+            for sibling in self._siblings(end.build):
+                if not sibling.offer and serves(sibling.build, end):
+                    sibling.offer = end
         elif isinstance(end, Covered):
             source = next(it for it in self._siblings(end.build) if it.build.target == end.by and it.wheel)
             node.wheel = source.wheel

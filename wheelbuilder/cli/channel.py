@@ -9,11 +9,12 @@ import click
 
 from wheelbuilder.cli.console import show_table
 from wheelbuilder.cli.needs import file_documents, print_needs
-from wheelbuilder.cli.options import dry_run_option, json_option, store_option
+from wheelbuilder.cli.options import author, counted, dry_run_option, json_option, store_option
 from wheelbuilder.cli.screen import say, say_json
 from wheelbuilder.mirror.channels import Reference, channel_names, resolve
 from wheelbuilder.mirror.commits import Commit
-from wheelbuilder.mirror.layout import snapshot_prefix
+from wheelbuilder.mirror.forget import forget
+from wheelbuilder.mirror.layout import check_channel, snapshot_prefix
 from wheelbuilder.mirror.read import gap_states, read_commit, states_cache
 from wheelbuilder.mirror.remains import give_up, remains
 from wheelbuilder.mirror.snapshots import snapshots
@@ -95,6 +96,20 @@ def remove_command(channel: str, address: str, dry_run: bool) -> None:
     if not dry_run:
         left = give_up(store, channel)
     say(f"{len(left)} objects {'would be' if dry_run else 'were'} deleted.")
+
+
+@command.command(name="forget")
+@click.argument("channel")
+@click.argument("list_name", metavar="LIST_NAME")
+@store_option
+def forget_command(channel: str, list_name: str, address: str) -> None:
+    """Forget what the list called LIST_NAME needs of CHANNEL, because it does not run any more.
+
+    What no other list needs is unneeded from then on: see prune --unneeded.
+    """
+    store, why = open_existing(address), author(f"the list {list_name} does not run any more")
+    done = forget(store, check_channel(channel), list_name, why, cache=states_cache())
+    say(f"{channel}: commit {done.number}; {counted(len(done.changed), 'project')} changed.")
 
 
 def _before(store: Store, channel: str, newest: Commit, count: int) -> list[Commit]:

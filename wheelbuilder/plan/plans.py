@@ -109,7 +109,7 @@ def make_plan(
             if pin.name in rebuilt:
                 yield rebuild(pin, target, offer, recipe=recipe, key_of=key_of)
             else:
-                declined = refused.get((pin.name, str(pin.version), str(target)), "")
+                declined = refused.get((pin.name, str(pin.version), str(target)), "") if refused else ""
                 left = offer.without(declined)
                 found = decide(pin, target, left, recipe=recipe, key_of=key_of, today=today)
                 yield replace(found, unfit=declined) if declined and isinstance(found, Build) else found

@@ -501,3 +501,14 @@ def _copy(store: DirectoryStore, target: Path) -> DirectoryStore:
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(path.read_bytes())
     return DirectoryStore(target)
+
+
+def test_what_no_mirror_has_made_is_not_deleted(tmp_path: Path) -> None:
+    """A typing error names another directory that has folders of the same names."""
+    store = DirectoryStore(tmp_path / "home")
+    foreign = ["files/letter.txt", "files/2026/letter.txt", "states/texas.json", f"files/{'a' * 64}/deep/x"]
+    for key in (*foreign, f"files/{'a' * 64}/orphan.whl", f"states/{'b' * 64}.json"):
+        store.put(key, b"x", content_type="", cache_control="")
+    for days in (0, 30):
+        prune(store, commits=1, grace=timedelta(days=7), now=NOW + timedelta(days=days))
+    assert sorted(it.key for it in store.list() if not it.key.startswith("prune")) == sorted(foreign)

@@ -33,6 +33,8 @@ from wheelbuilder.mirror.states import ProjectState, timestamp
 from wheelbuilder.mirror.store import Listed, Store, each
 
 MOST_TRIES = 20
+# files/<digest>/<name>, states/<digest>.json, and commits: what mirrors keep, under no other names
+OURS = re.compile(r"files/[0-9a-f]{64}/[^/]+$|states/[0-9a-f]{64}\.json$|channels/[^/]+/commits/", re.ASCII)
 COMMIT = re.compile(r"channels/([^/]+)/commits/(\d+)\.json", re.ASCII)
 
 
@@ -137,9 +139,14 @@ def _reached(store: Store, kept: Iterable[_Kept], cache: Path | None) -> set[str
 
 
 def _unreachable(store: Store, kept: list[_Kept], cache: Path | None) -> list[Listed]:
+    """List what lies where mirrors keep wheels, states and commits, under names that these have.
+
+    Whoever prunes a directory that is no mirror loses nothing of it.
+    """
     reached = _reached(store, kept, cache)
     prefixes = ["files/", "states/", *{commits_prefix(it.channel) for it in kept}]
-    return [listed for prefix in prefixes for listed in store.list(prefix) if listed.key not in reached]
+    found = (listed for prefix in prefixes for listed in store.list(prefix))
+    return [listed for listed in found if listed.key not in reached and OURS.match(listed.key)]
 
 
 def _plan(unreachable: list[Listed], marks: Marks, asked: _Asked) -> Pruning:

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import click
 
+from wheelbuilder.cli.building import Building, Terms, building_options, carry_out
 from wheelbuilder.cli.options import images_option, list_argument, upstream_option
 from wheelbuilder.cli.planning import Chosen
-from wheelbuilder.cli.run import Terms, carry_out, run_options
-from wheelbuilder.inputs.rungs import Rung
 from wheelbuilder.report.news import FailOn
 
 
@@ -20,7 +19,7 @@ from wheelbuilder.report.news import FailOn
 @click.option("--force", is_flag=True, help="Build also what the mirror or upstream has already.")
 @images_option
 @upstream_option
-@run_options
+@building_options
 def command(
     list_path: Path,
     pins: tuple[str, ...],
@@ -28,13 +27,7 @@ def command(
     force: bool,
     images: Path | None,
     upstream: str | None,
-    store: str,
-    jobs: int | None,
-    engine: str | None,
-    rung: str | None,
-    uncached: bool,
-    cache_size: int,
-    as_json: bool,
+    building: Building,
 ) -> int:
     """Build the projects PIN of LIST again, also those that failed lately; exit status 1 if any fails.
 
@@ -49,13 +42,4 @@ def command(
         upstream=upstream,
         retry=True,
     )
-    terms = Terms(
-        jobs=jobs,
-        engine=engine,
-        rung=Rung(rung) if rung else None,
-        compiler_cache=0 if uncached else cache_size,
-        as_json=as_json,
-        fail_on=FailOn.ANY,
-        rebuilt=force,
-    )
-    return carry_out(chosen, store, terms)
+    return carry_out(chosen, building, Terms(fail_on=FailOn.ANY, rebuilt=force))

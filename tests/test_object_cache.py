@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -68,6 +69,12 @@ def test_a_build_that_compiles_nothing_leaves_nothing_and_a_failed_one_what_it_c
         raise KeyboardInterrupt
     (found,) = kept()
     assert found.words == "failed" and found.size >= BIG
+
+
+def test_a_cache_that_is_emptied_by_hand_is_no_trouble_of_a_build() -> None:
+    with borrowed(("one",), "one", 1 << 20) as objects:
+        shutil.rmtree(objects.parent)
+    assert kept() == ()
 
 
 def test_the_commands_say_what_there_is_and_make_room() -> None:

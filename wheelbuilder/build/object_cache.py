@@ -52,7 +52,7 @@ def borrowed(identity: Sequence[str], words: str, limit: int) -> Iterator[Path]:
     try:
         yield folder / OBJECTS
     finally:
-        used = any((folder / OBJECTS).iterdir())
+        used = _is_used(folder)
         if used:
             _note(folder, words)
         if held is not None:
@@ -93,6 +93,13 @@ def sweep() -> None:
         if it.used < old:
             _remove(it.folder)
     untrusted.remove(*_home().glob(f"{GONE}*"))
+
+
+def _is_used(folder: Path) -> bool:
+    try:
+        return any((folder / OBJECTS).iterdir())
+    except FileNotFoundError:  # somebody has emptied the cache by hand, which is no trouble of the build
+        return False
 
 
 def _home() -> Path:

@@ -44,6 +44,7 @@ class Bench:
             "PATH": f"{self.folder}/front:{self.folder}/real:/usr/bin:/bin",
             "NOTES": str(self.folder / "notes"),
             "WHEELBUILDER_SLOTS": str(self.folder / "slots"),
+            "WHEELBUILDER_OWN_QUEUE": str(self.folder / "own-queue"),
         }
         # by its name, as make does it
         program = self.folder / "front" / words[0]
@@ -176,12 +177,38 @@ def test_the_one_who_stood_first_in_the_queue_may_be_killed(bench: Bench) -> Non
     assert second.wait(LONG) == 0
 
 
+def test_each_build_gets_its_turn(bench: Bench) -> None:
+    with bench.occupied():
+        many = [bench.start("gcc", "-c", f"many{number}.c") for number in range(40)]
+        until(lambda: all(waits(process) for process in many))
+        few = bench.start("gcc", "-c", "few.c", WHEELBUILDER_OWN_QUEUE=f"{bench.folder}/other-queue")
+        until(lambda: waits(few))
+    assert [process.wait(LONG) for process in (*many, few)] == [0] * 41
+    begun = [note.split()[-1] for note in bench.notes if note.startswith("+")]
+    assert begun.index("few.c") <= 8
+
+
 def test_what_runs_in_a_slot_needs_no_other(bench: Bench) -> None:
-    script = f"#!/bin/sh\ngcc -c a.c && gcc -c b.c && slot {bench.folder}/real/gcc -c c.c\n"
-    bench.compiler(script, "rustc")
+    bench.compiler("#!/bin/sh\ngcc -c a.c && gcc -c b.c\n", "rustc")
     started = [bench.start("rustc", "a.rs") for _ in range(bench.slots)]
     assert [process.wait(LONG) for process in started] == [0] * bench.slots
-    assert len(bench.notes) == 6 * bench.slots
+    assert len(bench.notes) == 4 * bench.slots
+
+
+def test_a_link_that_optimizes_in_parallel_gets_as_many_compilers_as_slots_are_free(bench: Bench) -> None:
+    words = ("-flto=auto", "a.o", "-o", "a")
+    with (bench.folder / "slots" / "0").open() as held:
+        assert bench.run("gcc", *words) == bench.run("gcc", "-flto=1", "b.o") == 0
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert bench.run("gcc", *words) == 0
+        assert bench.run("gcc", "-c", "-flto=auto", "a.c") == 0
+    asked = [note.split()[2:] for note in bench.notes if note.startswith("+")]
+    assert asked == [
+        ["-flto=2", "a.o", "-o", "a"],
+        ["-flto=1", "b.o"],
+        ["-flto=1", "a.o", "-o", "a"],
+        ["-c", "-flto=auto", "a.c"],
+    ]
 
 
 def test_the_cache_is_asked_about_single_objects_only(bench: Bench) -> None:
@@ -189,8 +216,7 @@ def test_the_cache_is_asked_about_single_objects_only(bench: Bench) -> None:
     bench.compiler(script, "cache")
     bench.compiler(COUNTING, "gfortran")
     asked = {"WHEELBUILDER_COMPILER_CACHE": f"{bench.folder}/real/cache --mode x"}
-    with bench.occupied():  # what it knows needs no slot
-        assert bench.run("gcc", "-c", "a.c", **asked) == 0
+    assert bench.run("gcc", "-c", "a.c", **asked) == 0
     assert bench.notes == [f"cache --mode x {bench.folder}/real/gcc -c a.c"]
     for words in (
         ("gcc", "a.c", "-o", "a"),
@@ -198,10 +224,9 @@ def test_the_cache_is_asked_about_single_objects_only(bench: Bench) -> None:
         ("gcc", "-c", "a.s"),
         ("gcc", "-c", "a.c", "-frecord-gcc-switches"),
         ("gfortran", "-c", "a.f90"),
-        ("slot", f"{bench.folder}/real/gcc", "-c", "a.c"),
     ):
         assert bench.run(*words, **asked) == 0
-    assert not any(line.startswith("cache") for line in bench.notes[1:]) and len(bench.notes) == 13
+    assert not any(line.startswith("cache") for line in bench.notes[1:]) and len(bench.notes) == 11
 
 
 def test_without_slots_there_is_no_limit_and_without_a_compiler_there_is_no_success(bench: Bench) -> None:

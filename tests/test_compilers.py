@@ -7,11 +7,12 @@ import re
 import shutil
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sdists import EXTENSION, FileIndex, Sdist, Workplace, in_tree
+from sdists import EXTENSION, TARGET, FileIndex, Sdist, Workplace, in_tree
 
 from wheelbuilder.build import compilers, object_cache
 
@@ -26,7 +27,7 @@ for part in (NAME, "other"):
 subprocess.run(["cc", "-shared", f"/tmp/{NAME}.o", "/tmp/other.o", "-o", "/tmp/made.so"], check=True)
 with open("/tmp/made.so", "rb") as file:
     made = {NAME + sysconfig.get_config_var("EXT_SUFFIX"): file.read()}
-return pack(folder, made, tag="cp311-cp311-linux_x86_64")
+return pack(folder, made, tag="cp311-cp311-linux_" + os.uname().machine)
 """
 OTHER = """
 #if __has_include("extra.h")
@@ -122,7 +123,7 @@ def test_cached_objects_give_the_same_wheel(place: Workplace) -> None:
         if line.startswith("SEEN "):
             _, names, slots = line.split()
             assert names == f"{compilers.NAMES}/cc,{compilers.NAMES}/x86_64-linux-gnu-g++-12,None,None"
-            assert sorted(slots.split(",")) == sorted([*map(str, range(os.cpu_count() or 1)), "queue"])
+            assert sorted(slots.split(",")) == sorted([*map(str, range((os.cpu_count() or 1) + 1)), "queue"])
             break
     else:
         pytest.fail("the build has seen nothing")
@@ -139,6 +140,18 @@ def test_what_the_preprocessor_sees_counts_and_so_do_flags(place: Workplace) -> 
     flagged = built(place, made, "environment.FLAGS = '-O1 -DWORD=\"flag\"'")
     assert word(place) == b"flag"
     assert [objects(row) for row in (first, patched, flagged)] == [(0, 2), (1, 1), (0, 2)]
+
+
+def test_the_same_holds_in_a_foreign_root(place: Workplace) -> None:
+    foreign = replace(place, targets=(TARGET.replace("x86_64", "aarch64"),))
+    made = compiling("foreign")
+    rows = [
+        built(foreign, made, "environment.ANY = '1'"),
+        built(foreign, made, "environment.ANY = '2'"),
+        built(foreign, made, "environment.ANY = '3'", "--no-cache"),
+    ]
+    assert [objects(row) for row in rows] == [(0, 2), (2, 0), None]
+    assert len({row["wheel"]["sha256"] for row in rows}) == 1
 
 
 def test_no_sdist_reads_what_another_has_written(place: Workplace) -> None:

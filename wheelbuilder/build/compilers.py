@@ -111,7 +111,7 @@ def ready(build: Build, site: Site, image: str, log: Path) -> Compilers:
             words=f"{build.pin} {build.target}",
             limit=site.compiler_cache,
         )
-    return Compilers(front=before, slots=slots.ready(site.jobs), cache=cache or None)
+    return Compilers(front=before, slots=slots.ready(site.jobs + 1), cache=cache or None)
 
 
 def _made(make: Callable[[], Path | None], what: str, site: Site, log: Path) -> Path | None:
@@ -139,8 +139,6 @@ def _environment(cache: CompilerCache, statistics: str) -> dict[str, str]:
     """
     return {
         "WHEELBUILDER_COMPILER_CACHE": ccache.command(cache.program),
-        "CCACHE_PREFIX": f"{INSIDE}/slot",
-        "CCACHE_PREFIX_CPP": f"{INSIDE}/slot",
         "CCACHE_DIR": OBJECTS,
         "CCACHE_CONFIGPATH": "/dev/null",  # never one that a build has left in the folder
         "CCACHE_COMPILERCHECK": "content",

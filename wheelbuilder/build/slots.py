@@ -1,4 +1,4 @@
-"""The machine's compile slots: one file a core, which compilers lock, shared by the builds of all runs."""
+"""The machine's compile slots: files that compilers lock, shared by the builds of all runs."""
 
 from __future__ import annotations
 

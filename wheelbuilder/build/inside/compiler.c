@@ -1,10 +1,10 @@
 /* Stands in PATH before a root's compilers, under their names: waits for one of the machine's compile slots, then
-   becomes the real compiler. What the compiler cache can answer goes there first; the cache calls this program
-   as `slot COMPILER ...` once something has to be compiled.
+   becomes the real compiler, or the compiler cache for it.
 
    A slot is a file that all builds of the machine see, locked with flock(2): the kernel frees it when the last process
    that the compiler has started is gone, so nothing leaks, whatever is killed. Who waits stands in a queue, so that
-   one process looks for a free slot and not all. Static and of the host's architecture: it also runs in foreign roots.
+   one process looks for a free slot and not all; before that in one of its own build, so that each build gets its
+   turn, however many compilers it would start. Static and of the host's architecture: it also runs in foreign roots.
 */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -27,7 +27,10 @@
 #define HOLDS "WHEELBUILDER_HOLDS_SLOT"           /* in the environment of what runs in a slot: it needs no other */
 #define SLOTS "WHEELBUILDER_SLOTS"                /* the folder of the slots */
 #define CACHE "WHEELBUILDER_COMPILER_CACHE"       /* the words that call the compiler cache; none without one */
+#define PARALLEL "-flto="
 #define USUAL_SLOTS "/opt/wheelbuilder/slots"     /* for builds that clear their environment */
+#define OWN_QUEUE "WHEELBUILDER_OWN_QUEUE"        /* a file of this build alone */
+#define USUAL_OWN_QUEUE "/tmp/.compile-queue"
 
 static const char *const questions[] = {          /* what compiles nothing, or only reads */
     "-E", "-M", "-MM", "-###", "--version", "-vV", "-V", "-dumpversion", "-dumpfullversion", "-dumpmachine",
@@ -82,6 +85,16 @@ static int is_cacheable(const char *name, char **words) {
     return compiles;
 }
 
+/* Return the word that says how many compilers a link starts for its optimization; NULL if it starts one. */
+static char **parallel_word(char **words) {
+    char **found = NULL;
+    for (; *words; words++) {
+        if (!strcmp(*words, "-c") || !strcmp(*words, "-S")) return NULL;
+        if (!strncmp(*words, PARALLEL, strlen(PARALLEL))) found = words;
+    }
+    return found;
+}
+
 /* Find the next program of this name in PATH that is not this one. */
 static const char *real_program(const char *name) {
     static char path[4096];
@@ -98,6 +111,11 @@ static const char *real_program(const char *name) {
             return path;
         if (!*end) return NULL;
     }
+}
+
+static const char *setting(const char *name, const char *usual) {
+    const char *given = getenv(name);
+    return given ? given : usual;
 }
 
 static int open_in(const char *folder, const char *name) {
@@ -118,12 +136,32 @@ static int free_slot(const int *slots, int count) {
     return -1;
 }
 
-/* Wait for a slot; its file stays open in what this process becomes. Without a folder of slots there is no limit. */
-static void take_slot(void) {
+/* Take what is free beside the first slot, as far as it is wanted, and return how many there are now. */
+static int take_more(const int *slots, int count, int first, const char *wanted) {
+    int taken = 1, most = atoi(wanted) > 0 ? atoi(wanted) : count; /* "auto" */
+    for (int each = 0; each < count && taken < most; each++)
+        if (slots[each] != first && !flock(slots[each], LOCK_EX | LOCK_NB)) {
+            fcntl(slots[each], F_SETFD, 0);
+            taken++;
+        }
+    return taken;
+}
+
+static void stand_in(int queue) {
+    if (!flock(queue, LOCK_EX | LOCK_NB)) return;
+    prctl(PR_SET_NAME, WAITING);
+    while (flock(queue, LOCK_EX) && errno == EINTR && !impatient) continue;
+}
+
+/* Wait for a slot; its file stays open in what this process becomes. Without a folder of slots there is no limit.
+   parallel: the word of a link that may use more than one, or NULL; it gets the number of those that are free. */
+static void take_slot(char **parallel) {
+    static char number[32];
     static int slots[MOST_SLOTS];
-    const char *folder = getenv(SLOTS) ? getenv(SLOTS) : USUAL_SLOTS;
+    const char *folder = setting(SLOTS, USUAL_SLOTS);
     char name[16];
     int count = 0, queue = open_in(folder, "queue"), taken = -1;
+    int own = open(setting(OWN_QUEUE, USUAL_OWN_QUEUE), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     struct sigaction soon = {.sa_handler = lose_patience}, before;
     if (queue < 0) return;
     for (; count < MOST_SLOTS; count++) {
@@ -132,15 +170,18 @@ static void take_slot(void) {
     }
     sigaction(SIGALRM, &soon, &before);
     alarm(PATIENCE);
-    if (flock(queue, LOCK_EX | LOCK_NB)) {
-        prctl(PR_SET_NAME, WAITING);
-        while (flock(queue, LOCK_EX) && errno == EINTR && !impatient) continue;
-    }
+    if (own >= 0) stand_in(own);
+    stand_in(queue);
     if (!impatient && count) taken = free_slot(slots, count);
     alarm(0);
     sigaction(SIGALRM, &before, NULL);
     close(queue);
+    if (own >= 0) close(own);
     if (taken >= 0) fcntl(taken, F_SETFD, 0);
+    if (parallel && taken >= 0) {
+        snprintf(number, sizeof number, PARALLEL "%d", take_more(slots, count, taken, *parallel + strlen(PARALLEL)));
+        *parallel = number;
+    }
     setenv(HOLDS, "1", 1);
 }
 
@@ -163,17 +204,13 @@ static int ask_cache(const char *cache, int count, char **words) {
 
 int main(int count, char **words) {
     const char *slash = strrchr(words[0], '/'), *name = slash ? slash + 1 : words[0], *cache = getenv(CACHE), *real;
-    if (!strcmp(name, "slot") && count > 1) {
-        if (!getenv(HOLDS)) take_slot();
-        return become(words + 1);
-    }
     if (!(real = real_program(name))) {
         fprintf(stderr, "%s: not found\n", name);
         return 127;
     }
     words[0] = (char *)real;
     if (getenv(HOLDS) || !works(words + 1)) return become(words);
+    take_slot(parallel_word(words + 1));
     if (cache && *cache && is_cacheable(name, words + 1)) return ask_cache(cache, count, words);
-    take_slot();
     return become(words);
 }

@@ -13,7 +13,7 @@ WAITING = "waits-for-slot"  # what compiler.c calls itself meanwhile
 
 def ready(number: int) -> Path:
     """Return the folder with so many slots, for all drivers that use this machine's cache folder."""
-    folder = cache_home() / "slots"
+    folder = cache_home() / "compile-slots"
     with locked("slots"):
         folder.mkdir(exist_ok=True)
         for name in (QUEUE, *map(str, range(number))):

@@ -19,10 +19,11 @@ from wheelbuilder.build.outcomes import Built, BuiltWheel, Failed, FailureClass,
 from wheelbuilder.inputs.recipes import Recipe
 from wheelbuilder.mirror import snapshots
 from wheelbuilder.mirror.advance import Author
+from wheelbuilder.mirror.amend import amend
 from wheelbuilder.mirror.channels import Reference, promote
 from wheelbuilder.mirror.layout import head_key
 from wheelbuilder.mirror.merge import Merged
-from wheelbuilder.mirror.publish import Change, amend, publish
+from wheelbuilder.mirror.publish import Change, publish
 from wheelbuilder.mirror.read import read_head
 from wheelbuilder.mirror.settle import write
 from wheelbuilder.mirror.states import ProjectState

@@ -17,13 +17,14 @@ from mirrors import NOW, Interfering, nothing_at_all, snapshot, start_child, ups
 from wheelbuilder.cli.audit import command
 from wheelbuilder.errors import ConfigurationError
 from wheelbuilder.mirror import audit_files, snapshots
+from wheelbuilder.mirror.amend import amend
 from wheelbuilder.mirror.audit import Finding, Kind, Severity, audit, is_clean
 from wheelbuilder.mirror.directory import DirectoryStore
 from wheelbuilder.mirror.heads import Head
 from wheelbuilder.mirror.layout import snapshots_key
 from wheelbuilder.mirror.merge import Merged
 from wheelbuilder.mirror.prune import prune
-from wheelbuilder.mirror.publish import Change, amend, publish
+from wheelbuilder.mirror.publish import Change, publish
 from wheelbuilder.mirror.read import read_head, read_history
 from wheelbuilder.mirror.states import ProjectState
 

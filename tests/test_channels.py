@@ -23,6 +23,7 @@ from packaging.utils import canonicalize_name
 from wheelbuilder.cli.main import wheelbuilder
 from wheelbuilder.errors import ConfigurationError, IntegrityError
 from wheelbuilder.mirror.advance import Author
+from wheelbuilder.mirror.amend import amend
 from wheelbuilder.mirror.audit import audit, is_clean
 from wheelbuilder.mirror.channels import (
     Difference,
@@ -37,7 +38,7 @@ from wheelbuilder.mirror.channels import (
 from wheelbuilder.mirror.directory import DirectoryStore
 from wheelbuilder.mirror.layout import View, commit_key, page_key, snapshot_page_key, snapshots_key
 from wheelbuilder.mirror.merge import Merged
-from wheelbuilder.mirror.publish import Change, amend, publish
+from wheelbuilder.mirror.publish import Change, publish
 from wheelbuilder.mirror.read import contents, read_head, read_states
 from wheelbuilder.mirror.snapshots import drop, keys, snapshots, take
 from wheelbuilder.mirror.states import ProjectState

@@ -14,12 +14,13 @@ from mirrors import NOW, Interfering, dangling, nothing_at_all, upstream_file, w
 from packaging.utils import canonicalize_name
 
 from wheelbuilder.mirror.advance import Author
+from wheelbuilder.mirror.amend import Published, amend
 from wheelbuilder.mirror.audit import audit, is_clean
 from wheelbuilder.mirror.channels import Reference, promote, rollback
 from wheelbuilder.mirror.directory import DirectoryStore
 from wheelbuilder.mirror.merge import Merged
 from wheelbuilder.mirror.prune import prune
-from wheelbuilder.mirror.publish import Change, Published, amend, publish
+from wheelbuilder.mirror.publish import Change, publish
 from wheelbuilder.mirror.read import read_commit, read_head
 from wheelbuilder.mirror.settle import write
 from wheelbuilder.mirror.states import ProjectState

@@ -30,6 +30,7 @@ from packaging.utils import canonicalize_name
 from wheelbuilder.cli.main import wheelbuilder
 from wheelbuilder.errors import ConfigurationError, IntegrityError, UnreachableError
 from wheelbuilder.mirror.advance import Author
+from wheelbuilder.mirror.amend import amend
 from wheelbuilder.mirror.audit import audit, is_clean
 from wheelbuilder.mirror.channels import Reference, promote, resolve, rollback
 from wheelbuilder.mirror.directory import DirectoryStore
@@ -37,7 +38,7 @@ from wheelbuilder.mirror.layout import MARKS_KEY
 from wheelbuilder.mirror.marks import SILENCE, Marks, read_marks, rescue, write_marks
 from wheelbuilder.mirror.merge import Merged
 from wheelbuilder.mirror.prune import Pruning, prune
-from wheelbuilder.mirror.publish import amend, publish
+from wheelbuilder.mirror.publish import publish
 from wheelbuilder.mirror.read import kept_numbers, read_head, read_history
 from wheelbuilder.mirror.snapshots import snapshots, take
 from wheelbuilder.mirror.states import ProjectState

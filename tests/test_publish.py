@@ -27,11 +27,12 @@ from packaging.utils import canonicalize_name
 from tinywheel import make_wheel
 
 from wheelbuilder.errors import ConfigurationError, IntegrityError, UnreachableError
+from wheelbuilder.mirror.amend import Published, amend
 from wheelbuilder.mirror.audit import audit, is_clean
 from wheelbuilder.mirror.directory import DirectoryStore
 from wheelbuilder.mirror.layout import View, blob_key, page_key
 from wheelbuilder.mirror.merge import Merged, Refused
-from wheelbuilder.mirror.publish import Change, Published, amend, publish, remember
+from wheelbuilder.mirror.publish import Change, publish, remember
 from wheelbuilder.mirror.read import contents, read_head
 from wheelbuilder.mirror.states import ProjectState
 from wheelbuilder.mirror.store import Store

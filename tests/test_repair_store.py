@@ -15,6 +15,7 @@ from mirrors import LATER, NOW, Interfering, dangling, nothing_at_all, snapshot,
 from packaging.utils import canonicalize_name
 
 from wheelbuilder.errors import ConfigurationError, IntegrityError, UnreachableError
+from wheelbuilder.mirror.amend import amend
 from wheelbuilder.mirror.audit import Finding, Kind, Severity, audit, is_clean
 from wheelbuilder.mirror.commits import Commit
 from wheelbuilder.mirror.directory import DirectoryStore
@@ -23,7 +24,7 @@ from wheelbuilder.mirror.heads import Head
 from wheelbuilder.mirror.layout import View, head_key, page_key, state_key
 from wheelbuilder.mirror.marks import Marks, read_marks, write_marks
 from wheelbuilder.mirror.merge import Merged
-from wheelbuilder.mirror.publish import amend, publish
+from wheelbuilder.mirror.publish import publish
 from wheelbuilder.mirror.read import contents, read_commit, read_head
 from wheelbuilder.mirror.repair import Repair, plan
 from wheelbuilder.mirror.repair_deeds import Deed

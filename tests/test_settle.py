@@ -12,9 +12,10 @@ import pytest
 from mirrors import NOW, Interfering, in_child, nothing_at_all, wheel_change
 from page_reader import Reader
 
+from wheelbuilder.mirror.amend import Published
 from wheelbuilder.mirror.audit import audit, is_clean
 from wheelbuilder.mirror.directory import DirectoryStore
-from wheelbuilder.mirror.publish import Published, publish
+from wheelbuilder.mirror.publish import publish
 from wheelbuilder.mirror.store import Store
 
 CHANNEL = "stable"

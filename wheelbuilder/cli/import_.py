@@ -14,11 +14,11 @@ from wheelbuilder.errors import ConfigurationError, IntegrityError
 from wheelbuilder.inputs.images import Catalogue, default_path
 from wheelbuilder.inputs.lists import RequirementsList, default_upstream, read_list
 from wheelbuilder.inputs.recipes import Recipes
+from wheelbuilder.mirror.amend import Published
 from wheelbuilder.mirror.care import some
 from wheelbuilder.mirror.import_trials import Means, hindrance, try_all
 from wheelbuilder.mirror.imports import Checked, Complaint, Terms, check, rehearsed, shadowing, take_over
 from wheelbuilder.mirror.layout import blob_key, check_channel
-from wheelbuilder.mirror.publish import Published
 from wheelbuilder.mirror.read import states_cache
 from wheelbuilder.mirror.stores import open_store
 from wheelbuilder.mirror.wheels import NewWheel

@@ -14,12 +14,12 @@ from packaging.version import InvalidVersion, Version
 from wheelbuilder.errors import ConfigurationError
 from wheelbuilder.inputs.near import did_you_mean
 from wheelbuilder.mirror.advance import Author
+from wheelbuilder.mirror.amend import Published, amend
 from wheelbuilder.mirror.channels import Reference, resolve
 from wheelbuilder.mirror.commits import Commit
 from wheelbuilder.mirror.documents import NORMALIZED
 from wheelbuilder.mirror.layout import WHEEL_NAME, check_channel
 from wheelbuilder.mirror.merge import Edit, Merged
-from wheelbuilder.mirror.publish import Published, amend
 from wheelbuilder.mirror.read import read_states
 from wheelbuilder.mirror.states import MirrorFile, ProjectState, versions
 from wheelbuilder.mirror.store import Store

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from wheelbuilder.errors import ConfigurationError
 from wheelbuilder.mirror.advance import Author
+from wheelbuilder.mirror.amend import Published
 from wheelbuilder.mirror.channels import Reference, resolve
 from wheelbuilder.mirror.needs import Claim
-from wheelbuilder.mirror.publish import Change, Published, publish
+from wheelbuilder.mirror.publish import Change, publish
 from wheelbuilder.mirror.read import gap_states
 from wheelbuilder.mirror.store import Store
 

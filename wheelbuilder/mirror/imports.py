@@ -22,8 +22,9 @@ from wheelbuilder.inputs.pins import Origin, Pin
 from wheelbuilder.inputs.recipes import Recipes
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.mirror.advance import Author
+from wheelbuilder.mirror.amend import Published
 from wheelbuilder.mirror.merge import named
-from wheelbuilder.mirror.publish import Change, Published, publish, rehearse
+from wheelbuilder.mirror.publish import Change, publish, rehearse
 from wheelbuilder.mirror.states import Namesakes
 from wheelbuilder.mirror.store import Store
 from wheelbuilder.mirror.wheels import NewWheel, read_wheel, wheel_name

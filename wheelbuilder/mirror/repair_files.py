@@ -11,6 +11,7 @@ from packaging.utils import NormalizedName
 
 from wheelbuilder.build import scratch
 from wheelbuilder.errors import IntegrityError, UnreachableError, WheelbuilderError
+from wheelbuilder.mirror.amend import amend
 from wheelbuilder.mirror.audit_files import Use
 from wheelbuilder.mirror.audit_look import Look
 from wheelbuilder.mirror.commits import Commit
@@ -19,7 +20,6 @@ from wheelbuilder.mirror.ground import unknown
 from wheelbuilder.mirror.heads import Head
 from wheelbuilder.mirror.layout import head_key, state_key
 from wheelbuilder.mirror.merge import Merged
-from wheelbuilder.mirror.publish import amend
 from wheelbuilder.mirror.read import read_head
 from wheelbuilder.mirror.repair_deeds import Deed, Repairs, write
 from wheelbuilder.mirror.repair_states import rebuilt

@@ -18,9 +18,9 @@ from packaging.version import Version
 
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.mirror.advance import Author
+from wheelbuilder.mirror.amend import Published, amend
 from wheelbuilder.mirror.channels import Reference, resolve
 from wheelbuilder.mirror.merge import Edit, Merged
-from wheelbuilder.mirror.publish import Published, amend
 from wheelbuilder.mirror.read import read_states
 from wheelbuilder.mirror.states import MirrorFile, ProjectState, timestamp, versions
 from wheelbuilder.mirror.store import Store

@@ -11,9 +11,9 @@ from pathlib import Path
 from packaging.utils import NormalizedName
 
 from wheelbuilder.mirror.advance import Author
+from wheelbuilder.mirror.amend import Published, amend
 from wheelbuilder.mirror.channels import Reference, resolve
 from wheelbuilder.mirror.merge import Edit, Merged
-from wheelbuilder.mirror.publish import Published, amend
 from wheelbuilder.mirror.read import read_states
 from wheelbuilder.mirror.states import MirrorFile, ProjectState
 from wheelbuilder.mirror.store import Store

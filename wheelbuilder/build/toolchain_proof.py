@@ -20,7 +20,6 @@ LANGUAGES = {
         *("gfortran", "fortran.f90"),
         "program p\nreal :: a(3) = 1\nif (sum(a) /= 3) stop 1\nend program",
     ),
-    "Rust": ("rustc", "rust.rs", "fn main() { assert_eq!(vec![1, 2].len(), 2); }"),
 }
 
 

@@ -22,6 +22,7 @@ from installer.sources import WheelFile
 
 from wheelbuilder.build.bytecode import compile_tree
 from wheelbuilder.build.outcomes import FailureClass, StepFailedError
+from wheelbuilder.build.twins import Twins, lay_out
 from wheelbuilder.inputs.images import Interpreter
 from wheelbuilder.inputs.targets import Target
 
@@ -32,22 +33,29 @@ LAYOUT = 3  # raised when what is written for the same wheels changes
 
 
 def make(
-    wheels: Sequence[Path], target: Target, interpreter: Interpreter, *, inside: str, cache: Path
+    wheels: Sequence[Path],
+    target: Target,
+    interpreter: Interpreter,
+    *,
+    inside: str,
+    cache: Path,
+    beside: Twins | None = None,
 ) -> Path:
     """Return a folder that, mounted at `inside`, is a virtual environment with these wheels.
 
-    Environments of equal wheels are shared (they are mounted read-only) and kept in `cache`.
+    beside: what of it runs natively. Environments of equal wheels are shared (they are mounted read-only)
+    and kept in `cache`.
     """
-    key = "\n".join(
-        [str(LAYOUT), str(target), interpreter.path, interpreter.version, inside, *_identities(wheels)]
-    )
+    own = [str(LAYOUT), str(target), interpreter.path, interpreter.version, inside, *_identities(wheels)]
+    theirs = ["beside", *beside.identity, *_identities(beside.wheels)] if beside else []
+    key = "\n".join([*own, *theirs])
     place = cache / hashlib.sha256(key.encode()).hexdigest()
     if place.exists():
         return place
     cache.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(dir=cache, prefix=".partial-"))
     try:
-        _write(partial, wheels, target, interpreter, inside)
+        _write(partial, wheels, target, interpreter, inside, beside)
         return _appear(partial, place)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -75,7 +83,12 @@ def _appear(partial: Path, place: Path) -> Path:
 
 
 def _write(
-    folder: Path, wheels: Sequence[Path], target: Target, interpreter: Interpreter, inside: str
+    folder: Path,
+    wheels: Sequence[Path],
+    target: Target,
+    interpreter: Interpreter,
+    inside: str,
+    beside: Twins | None,
 ) -> None:
     version = f"python{target.python[0]}.{target.python[1]}"
     site = folder / "lib" / version / "site-packages"
@@ -84,6 +97,8 @@ def _write(
     for wheel in wheels:
         _install(wheel, folder, site, version, f"{inside}/bin/python")
         _refuse_interpreter(wheel, folder)
+    if beside:
+        lay_out(beside, folder, site, inside)
     # Links only now: they name a path of the root, and on the host a wheel could write through them.
     for name in ("python", "python3", version):
         (folder / "bin" / name).symlink_to(interpreter.path)

@@ -21,10 +21,11 @@ FOLDERS = ("call", "asked")  # below /build: of the last hook, and of the one be
 GOES_ON = b"wheelbuilder: what the backend asks for is there\n"
 LOOK = 0.02  # seconds between two looks whether it goes on
 MOST_READ = 16 << 20  # bytes of a log in which the line that divides it is looked for
-# Runs the hooks with a fixed umask, then notes what the kernel counted of this container's own network;
-# built-in words only, so that an emulated shell starts no further process.
+# Runs the hooks with a fixed umask and one stream for all that they print, which keeps its order, then notes
+# what the kernel counted of this container's own network; built-in words only, so that an emulated shell
+# starts no further process.
 WRAPPER = (
-    'umask 022; "$@"; code=$?; for file in /proc/net/snmp /proc/net/snmp6; do '
+    'umask 022; "$@" 2>&1; code=$?; for file in /proc/net/snmp /proc/net/snmp6; do '
     '[ -r $file ] && while read -r line; do echo "$line"; done <$file; '
     "done >/build/call/network 2>/dev/null; exit $code"
 )

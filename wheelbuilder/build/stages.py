@@ -19,6 +19,7 @@ from wheelbuilder.build import (
     sources,
     toolchain,
     trial,
+    twins,
     wheelcheck,
 )
 from wheelbuilder.build.bounds import Bounds
@@ -112,7 +113,7 @@ class Stages:
             image=image,
             source=source,
             out=self.bench.out,
-            environment=self._environment(files),
+            environment=self._environment(files, footing),
             environ=variables(epoch, self._jobs, recipe.environment),
             log=log,
             bounds=self._bounds(footing),
@@ -129,7 +130,7 @@ class Stages:
         dynamic = applicable(asked.requirements, self.build.target)
         if not satisfied(dynamic, files):
             files = self._required((*static, *dynamic))
-            shop = replace(shop, environment=self._environment(files))
+            shop = replace(shop, environment=self._environment(files, footing))
         return shop, _pinned(files)
 
     def _bounds(self, footing: Footing) -> Bounds:
@@ -156,13 +157,14 @@ class Stages:
             given=self.task.given,
         )
 
-    def _environment(self, files: tuple[IndexFile, ...]) -> Path:
+    def _environment(self, files: tuple[IndexFile, ...], footing: Footing) -> Path:
         return environment.make(
             prerequisites.wheels(files, self.site),
             self.build.target,
             self.site.catalogue.interpreter(self.build.target),
             inside=backend.ENVIRONMENT,
             cache=self.site.cache / "environments",
+            beside=twins.find(files, self.build.target, self.site, footing.toolchain),
         )
 
     def check(self, native_sources: tuple[str, ...], footing: Footing, log: Path) -> tuple[Path, WheelFacts]:

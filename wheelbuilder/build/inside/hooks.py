@@ -38,8 +38,8 @@ def main() -> None:
     if status:
         sys.exit(status)
     if surroundings() == before and forked(lambda: sys.exit(not is_there(asked()))) == 0:
-        print(f"\n{GOES_ON}", flush=True)  # noqa: T201  (the log is divided here)
-        with open(f"{ASKED}/goes-on", "x"):  # noqa: PTH123  (the host waits for it)
+        print(f"\n{GOES_ON}", flush=True)  # the log is divided here
+        with open(f"{ASKED}/goes-on", "x"):  # the host waits for it
             pass
         call(hooks, "build_wheel", CALL)
 
@@ -84,7 +84,7 @@ def surroundings() -> tuple[object, ...]:
 def text_of(path: str) -> str:
     """Return what a file has; nothing where there is none."""
     try:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123  (pathlib takes a tenth of a second, emulated)
+        with open(path, encoding="utf-8") as file:
             return file.read()
     except OSError:
         return ""
@@ -93,7 +93,7 @@ def text_of(path: str) -> str:
 def asked() -> list[str] | None:
     """Return what the backend asks for; None if it gave no such answer."""
     path = f"{ASKED}/output.json"
-    if os.path.islink(path) or not os.path.isfile(path):  # noqa: PTH113, PTH114
+    if os.path.islink(path) or not os.path.isfile(path):
         return None
     told = json.loads(text_of(path))
     answer = told.get("return_val")

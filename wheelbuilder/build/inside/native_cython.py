@@ -255,6 +255,7 @@ def called(request: dict[str, Any]) -> list[Any]:
     sys.path[:] = [*own_path(), *(it for it in request["path"] if not it.startswith(standard)), standard]
     if request["setuptools"]:
         import setuptools  # noqa: F401
+    refuse_without_distutils()
     from Cython.Build.Dependencies import cythonize
 
     refuse_differences(request)
@@ -277,6 +278,12 @@ def refuse_differences(request: dict[str, Any]) -> None:
         sys.exit(f"wheelbuilder: not as expected: {', '.join([*unknown, *changed])}")
 
 
+def refuse_without_distutils() -> None:
+    """End where neither setuptools nor this standard library has it: Debian packs it apart."""
+    if importlib.util.find_spec("distutils.extension") is None:
+        sys.exit("wheelbuilder: there is no native distutils")
+
+
 def own_path() -> list[str]:
     """Return where the native standard library lies."""
     return [path for path in sys.path if path.startswith(sys.base_prefix)]
@@ -292,6 +299,7 @@ def run(what: str, words: list[str]) -> None:
         options = {word for word in words if word.startswith("-")}
         if not options <= set(TRANSLATING):
             sys.exit(f"wheelbuilder: cythonize {' '.join(words)} is left to the emulated one")
+        refuse_without_distutils()
         from Cython.Build.Cythonize import main as program
     else:
         from Cython.Compiler.Main import setuptools_main as program

@@ -280,7 +280,9 @@ def refuse_differences(request: dict[str, Any]) -> None:
 
 def refuse_without_distutils() -> None:
     """End where neither setuptools nor this standard library has it: Debian packs it apart."""
-    if importlib.util.find_spec("distutils.extension") is None:
+    try:
+        import distutils.extension  # noqa: F401
+    except ImportError:
         sys.exit("wheelbuilder: there is no native distutils")
 
 

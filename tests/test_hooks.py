@@ -82,7 +82,7 @@ pytestmark = pytest.mark.engine
 def test_what_is_there_is_built_by_the_process_that_asked(finished: Finished, name: str) -> None:
     work, outcomes = finished
     row = outcomes[name]
-    assert row["outcome"] == "built", row
+    assert row["outcome"] == "built", f"{row}"
     asking, building = work.log(row, "requirements"), work.log(row, "build")
     assert asking.count("the backend is imported") == 1 and asking.endswith(GOES_ON.decode())
     assert "it builds" not in asking and building == "it builds\n"
@@ -93,7 +93,7 @@ def test_what_is_there_is_built_by_the_process_that_asked(finished: Finished, na
 def test_what_only_the_host_can_judge_is_built_by_another_process(finished: Finished, name: str) -> None:
     work, outcomes = finished
     row = outcomes[name]
-    assert row["outcome"] == "built", row
+    assert row["outcome"] == "built", f"{row}"
     assert work.log(row, "requirements") == "the backend is imported\nit is asked\n"
     assert work.log(row, "build") == "the backend is imported\nit builds\n"
 

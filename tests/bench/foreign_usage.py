@@ -107,9 +107,9 @@ def program(pid: int) -> str:
     emulated = real.startswith("qemu-") or "binfmt" in real
     name = words[1] if emulated and len(words) > 1 else real  # the first word is the emulator's name
     if name.startswith("python"):
-        # Also its own name again, where binfmt_misc passes that on, and `-m`.
-        scripts = [it for it in words[1:] if it and not it.startswith(("-", "python"))]
-        name = " ".join(["python", *scripts[:1]])
+        # Also its own name again, where binfmt_misc passes that on.
+        scripts = [it.removeprefix("-m") for it in words[1:] if not it.startswith("python")]
+        name = " ".join(["python", *[it for it in scripts if it and (it == "-c" or it[0] != "-")][:1]])
     return f"emulated {name}" if emulated else name
 
 

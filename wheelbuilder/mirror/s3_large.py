@@ -12,8 +12,9 @@ from typing import Any
 from wheelbuilder.errors import WheelbuilderError
 from wheelbuilder.mirror.s3_client import Answer
 from wheelbuilder.mirror.s3_errors import code_of
-from wheelbuilder.mirror.s3_objects import Bucket, Condition, quoted, told
+from wheelbuilder.mirror.s3_objects import Bucket, Condition
 from wheelbuilder.mirror.s3_payload import Payload, opened
+from wheelbuilder.mirror.s3_replies import quoted, told
 from wheelbuilder.mirror.store import each
 
 PART = 8 << 20  # bytes; as many parts as WORKERS are in memory at a time

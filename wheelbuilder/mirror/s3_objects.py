@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from botocore import exceptions as aws
-
 from wheelbuilder.errors import UnreachableError
 from wheelbuilder.mirror.s3_client import Answer, Patience, Place, Requests
-from wheelbuilder.mirror.s3_errors import GarbledError, StrangeError, code_of, status_of
+from wheelbuilder.mirror.s3_errors import GarbledError, code_of, status_of
 from wheelbuilder.mirror.s3_payload import BLOCK, DIGEST, Payload
+from wheelbuilder.mirror.s3_replies import Digesting, is_refusal, quoted, told
 from wheelbuilder.mirror.store import HIDDEN, Listed, Object, is_key
 
-MD5_ETAG = re.compile(r'"[0-9a-f]{32}"', re.ASCII)
 BATCH = 1000  # keys in one request to delete
 PASSING = ("InternalError", "SlowDown", "ServiceUnavailable")  # of one key among many
-REFUSED = (404, 409, 412)  # statuses by which servers say that a condition does not hold
 Look = Callable[[Mapping[str, str]], None]
 Condition = dict[str, str]  # IfMatch or IfNoneMatch, as boto3 calls them
 
@@ -217,7 +212,7 @@ class Bucket:
         def send() -> dict[str, Any]:
             found = dict(self.requests.client.get_object(**self.requests.where(key)))
             told(found, "ETag")
-            found["Body"] = body = _Digesting(found["Body"])
+            found["Body"] = body = Digesting(found["Body"])
             try:
                 take(found)
             finally:
@@ -248,52 +243,6 @@ class Bucket:
             one = {"Bucket": place.bucket, "Prefix": place.prefix, "MaxKeys": 1}
             self.requests.value("listing it", lambda: self.requests.client.list_objects_v2(**one))
             self._seen = True
-
-
-class _Digesting:
-    """A body that is digested on its way."""
-
-    def __init__(self, body: Any) -> None:
-        self._body = body
-        self.md5 = hashlib.md5(usedforsecurity=False)
-        self.sha256 = hashlib.sha256()
-
-    def read(self) -> bytes:
-        return b"".join(self.iter_chunks(BLOCK))
-
-    def iter_chunks(self, size: int) -> Iterator[bytes]:
-        for block in self._body.iter_chunks(size):
-            self.md5.update(block)
-            self.sha256.update(block)
-            yield block
-
-    def close(self) -> None:
-        self._body.close()
-
-    def is_as_told(self, found: dict[str, Any]) -> bool:
-        """Say whether the bytes are those of the digest that was kept, or else of the ETag."""
-        if kept := found.get("Metadata", {}).get(DIGEST):
-            return bool(kept == self.sha256.hexdigest())
-        etag = str(found.get("ETag", ""))
-        encrypted = found.get("ServerSideEncryption", "AES256") != "AES256" or "SSECustomerAlgorithm" in found
-        return encrypted or not MD5_ETAG.fullmatch(etag) or etag == f'"{self.md5.hexdigest()}"'
-
-
-def is_refusal(error: aws.ClientError) -> bool:
-    """Say whether a server refuses because a condition does not hold."""
-    return status_of(error) in REFUSED and code_of(error) not in ("NoSuchBucket", "NoSuchUpload")
-
-
-def told(answer: dict[str, Any], name: str) -> str:
-    """Return what an answer always has to say; raises StrangeError, which has the request sent again."""
-    if answer.get(name) in (None, ""):
-        raise StrangeError(f"its answers have no {name}")
-    return str(answer[name])
-
-
-def quoted(etag: str) -> str:
-    """Return an ETag as RFC 9110 writes it: some servers leave the quotes out in places."""
-    return etag if not etag or etag.endswith('"') else f'"{etag}"'
 
 
 def _base64(digest: bytes) -> str:

@@ -13,7 +13,6 @@ one by one. --prepared: an earlier run has fetched everything, so that none is b
 from __future__ import annotations
 
 import argparse
-import shutil
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -88,7 +87,7 @@ def forget(package: str) -> None:
     """Remove what the compiler cache has of a package."""
     for kept in object_cache.kept():
         if kept.words.startswith(package.replace("==", "===")):
-            shutil.rmtree(kept.folder)
+            object_cache.remove(kept.folder)
 
 
 def measure(bench: Workbench, package: str, *, cache: bool) -> Measured:

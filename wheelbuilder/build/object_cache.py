@@ -60,7 +60,7 @@ def borrowed(identity: Sequence[str], words: str, limit: int) -> Iterator[Path]:
     if used:
         trim(limit)
     else:
-        _remove(folder)  # most builds compile nothing
+        remove(folder)  # most builds compile nothing
 
 
 def kept() -> tuple[Kept, ...]:
@@ -80,7 +80,7 @@ def trim(limit: int, *, dry_run: bool = False) -> tuple[Kept, ...]:
     for it in there:
         if left <= limit:
             break
-        if dry_run or _remove(it.folder):
+        if dry_run or remove(it.folder):
             gone.append(it)
             left -= it.size
     return tuple(gone)
@@ -91,7 +91,7 @@ def sweep() -> None:
     old = time.time() - KEPT
     for it in kept():
         if it.used < old:
-            _remove(it.folder)
+            remove(it.folder)
     untrusted.remove(*_home().glob(f"{GONE}*"))
 
 
@@ -122,7 +122,8 @@ def _lock(folder: Path, how: int) -> int | None:
     return held
 
 
-def _remove(folder: Path) -> bool:
+def remove(folder: Path) -> bool:
+    """Remove one folder, and say whether it could be: what a build uses at the moment stays."""
     with locked(LOCK):
         held = _lock(folder, fcntl.LOCK_EX)
         if held is None:

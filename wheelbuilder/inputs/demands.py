@@ -130,7 +130,7 @@ class _Reader:
         try:
             text = self.read(there)
         except ConfigurationError as error:
-            raise _RefusedError(f"includes a file that is not there: {error.message.rstrip('.')}") from None
+            raise _RefusedError(f"names a file, but {error.message.rstrip('.')}") from None
         shown_as = shown(there) if is_address(there) else there
         is_constraint = include["short"] == "c" or include["long"] == "constraint"
         self.file(text, shown_as, (*bases, there), bound=bound or is_constraint)

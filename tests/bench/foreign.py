@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from wheel_differences import differences
 
+from wheelbuilder.build import process
 from wheelbuilder.build.outcomes import StepFailedError
 from wheelbuilder.errors import WheelbuilderError
 from wheelbuilder.inputs.rungs import Rung
@@ -40,7 +41,8 @@ SLOWER = 9  # times that plain emulation is expected to take what the machine it
 
 def main() -> None:
     """Measure what is missing, and print the tables."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # which leaves no container behind
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
     chosen = _arguments()
     rows = [Row(**row) for row in json.loads(chosen.output.read_text())] if chosen.output.exists() else []
     if chosen.again:
@@ -50,6 +52,12 @@ def main() -> None:
         measure(chosen, rows, wheels)
     print(foreign_table.markdown(rows))
     compare(chosen.packages, wheels)
+
+
+def _end(number: int, frame: object) -> None:
+    """Leave no container behind."""
+    process.end_all()
+    sys.exit("ended")
 
 
 def _arguments() -> argparse.Namespace:

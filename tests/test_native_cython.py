@@ -17,7 +17,7 @@ from setuptools import Extension
 from wheelbuilder.build import environment
 from wheelbuilder.build.backend import ENVIRONMENT
 from wheelbuilder.build.containers import Mount
-from wheelbuilder.build.inside import native_cython
+from wheelbuilder.build.inside import native_cython, native_start
 from wheelbuilder.build.inside.native_cython import UnexpectedError, decoded, encoded, outdate, shown
 from wheelbuilder.build.requirements import pip_options
 from wheelbuilder.build.toolchain import ensure
@@ -87,8 +87,8 @@ case("time", module_list=named("timed"), compile_time_env=environment, force=Tru
 case("c++", [named("cpp", py_limited_api=True)], nthreads=2)
 given = Extension("c", ["c.c"])
 assert cythonize([given])[0] is given
-for command in (["cython"], [sys.executable, "-m", "cython"]):
-    name = "out/" + os.path.basename(command[-1]) + str(len(command)) + ".c"
+for command in (["cython"], [sys.executable, "-mcython"], [sys.executable, "-Im", "cython"]):
+    name = "out/program" + str(len(command)) + ".c"
     subprocess.run([*command, "-3", "program.pyx", "-o", name], check=True)
 subprocess.run(["cython", "--version"], check=True)
 from Cython.Compiler import Options
@@ -173,7 +173,7 @@ class TestInAForeignRoot:
         native, emulated = (dict(written(ran[key][0])) for key in (True, False))
         assert sorted(native) == sorted(emulated) and native == emulated
         assert {"plain.c", "uses.c", "out/directives.c", "timed.c", "cpp.cpp", "program.c"} <= set(native)
-        assert {"out/cython1.c", "out/cython3.c", "out/directives.html"} <= set(native)
+        assert {"out/program1.c", "out/program2.c", "out/program3.c", "out/directives.html"} <= set(native)
         assert b'"define_macros"' in native["out/directives.c"]
 
     def test_what_is_returned_is_the_same(self, ran: dict[bool, tuple[Path, str]]) -> None:
@@ -190,9 +190,10 @@ class TestInAForeignRoot:
         ended = {words.partition("\n")[0]: words.partition("\n")[2] for words in said}
         for name, module in (("plain", "plain"), ("cimport", "uses"), ("directives", "directives")):
             assert ended[name].strip() == f"wheelbuilder: Cython {CYTHON} ran natively for {module}"
-        programs = f"Cython {CYTHON} ran natively: cython -3 program.pyx -o out/cython1.c"
+        programs = f"Cython {CYTHON} ran natively: cython -3 program.pyx -o out/program1.c"
         assert programs in ended["c++"] and "natively: python -m cython -3" in ended["c++"]
-        assert ended["c++"].count("\n") <= 4  # asking for the version says nothing
+        assert "natively: python -Pm cython -3" in ended["c++"]
+        assert ended["c++"].count("\n") <= 5  # asking for the version says nothing
         assert "emulated: it has been called for plain.pyx before" in ended["again"]
         assert "not as expected: options\n" in ended["options"]
         assert "emulated: it is given a __main__.Special" in ended["class"]
@@ -260,6 +261,54 @@ def test_options_are_shown_alike_in_every_process() -> None:
     assert (
         shown(value) == "{'a': {1, 2, 3}, 'b': [builtin_function_or_method len, type int], 'c': [None, b'x']}"
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "module"),
+    [
+        ("-m cython a.pyx -o a.c", "cython a.pyx -o a.c"),
+        ("-mcython -3", "cython -3"),
+        ("-Im cython", "cython"),
+        ("-B -sumcython a", "cython a"),
+        ("-m Cython", "Cython"),
+        ("-mm cython", "m cython"),
+        ("-W error -m cython", ""),
+        ("-Xutf8 -m cython", ""),
+        ("-i -m cython", ""),
+        ("-c pass -m cython", ""),
+        ("--version -m cython", ""),
+        ("setup.py -m cython", ""),
+        ("- -m cython", ""),
+        ("-m", ""),
+        ("", ""),
+    ],
+)
+def test_modules_are_found_in_a_command_of_an_interpreter(words: str, module: str) -> None:
+    assert native_start.module_called(["python", *words.split()]) == module.split()
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "variables", "answer"),
+    [
+        ("-s", "core.pyx", {}, "-m"),
+        ("-I", "core.pyx", {}, "-Pm"),
+        ("-I", "cython.py", {}, "-Pm"),
+        ("-s", "cython.py", {}, ""),
+        ("-s", "core.pyx", {"PYTHONPATH": "x"}, ""),
+        ("-E", "core.pyx", {"PYTHONPATH": "x"}, "-m"),
+    ],
+)
+def test_another_cython_or_path_is_left_to_the_emulated_one(
+    options: str, name: str, variables: dict[str, str], answer: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).touch()
+    ask = f"import sys; sys.path.append({str(Path(native_start.__file__).parent)!r})\n"
+    ask += "import native_start; print(native_start.where_it_looks())"
+    told = subprocess.run(
+        [sys.executable, options, "-c", ask],
+        cwd=tmp_path, env=variables, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert told.stdout.strip() == answer
 
 
 def test_an_interpreter_that_does_not_start_is_told() -> None:

@@ -292,11 +292,12 @@ def own_path() -> list[str]:
 
 
 def run(what: str, words: list[str]) -> None:
-    """Be the program `cython` or `cythonize`, or `-m` for `python -m cython`."""
-    name = "python -m cython" if what == "-m" else os.path.basename(what)
-    first = [SITE, os.getcwd()] if what == "-m" else [os.path.dirname(what)]
+    """Be the program `cython` or `cythonize`, or what `python -m cython` runs: `-m`, or `-Pm`."""
+    module = what in ("-m", "-Pm")
+    name = f"python {what} cython" if module else os.path.basename(what)
+    first = {"-m": [SITE, os.getcwd()], "-Pm": [SITE]}.get(what, [os.path.dirname(what)])
     sys.path[:] = [*first, *own_path(), SITE]
-    sys.argv = [f"{SITE}/cython.py" if what == "-m" else what, *words]
+    sys.argv = [f"{SITE}/cython.py" if module else what, *words]
     if name == "cythonize":
         options = {word for word in words if word.startswith("-")}
         if not options <= set(TRANSLATING):

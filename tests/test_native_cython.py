@@ -51,7 +51,9 @@ def g(int n, **kw):
     "def f():\n    cdef vector[int] v\n    v.push_back(1)\n    return v.size()\n",
     "program.pyx": "def f(int x): return x + 1\n",
     "broken.pyx": "def f(:\n",
-    **{f"{name}.pyx": f'"{name}"\n' for name in ("first", "second", "third", "fourth")},
+    "own.pyx": "def f(int x): return [x]\n",
+    "old.pyx": "def f(int x): return x / 2\n",
+    **{f"{name}.pyx": f'"{name}"\n' for name in ("first", "second", "third", "fourth", "fifth")},
     "own/needed/__init__.py": "",
     "own/needed/core.pxd": "cdef inline int area(int n): return n * n\n",
 }
@@ -59,8 +61,10 @@ def g(int n, **kw):
 SETUP = """
 import os, subprocess, sys
 import setuptools
-from setuptools import Extension
+from setuptools import Distribution, Extension
 from Cython.Build import cythonize
+from Cython.Distutils import Extension as Own
+from Cython.Distutils.old_build_ext import old_build_ext
 os.dup2(2, 1)  # one stream, in order
 sys.path.append(os.path.abspath("own"))  # as if it were installed
 os.makedirs("out")
@@ -70,6 +74,23 @@ def named(name, **options):
 
 class Special(Extension):
     pass
+
+class Derived(Own):
+    def __init__(self, name, feature):
+        super().__init__(name, [name + ".pyx", "more.c"], cython_directives={"cdivision": True})
+        self.feature = feature
+
+class Decided(Derived):
+    cython_line_directives = True
+
+class Command(old_build_ext):
+    pass
+
+def old(words, extension):
+    print("case", words, flush=True)
+    command = Command(Distribution({"ext_modules": [extension]}))
+    command.ensure_finalized()
+    print([("sources", command.cython_sources(extension.sources, extension))], flush=True)
 
 def case(words, *arguments, **options):
     print("case", words, flush=True)
@@ -84,6 +105,7 @@ case("plain", [named("plain", depends=["x.h"], define_macros=[("A", "1")])], com
 case("cimport", "uses.pyx", include_path=["own"], compiler_directives={"embedsignature": True})
 case("directives", ["directives.pyx"], build_dir="out", annotate=True, language_level=3)
 case("time", module_list=named("timed"), compile_time_env=environment, force=True)
+case("own class", [Own("own", ["own.pyx"], define_macros=[("A", None)])])
 case("c++", [named("cpp", py_limited_api=True)], nthreads=2)
 given = Extension("c", ["c.c"])
 assert cythonize([given])[0] is given
@@ -91,12 +113,15 @@ for command in (["cython"], [sys.executable, "-mcython"], [sys.executable, "-Im"
     name = "out/program" + str(len(command)) + ".c"
     subprocess.run([*command, "-3", "program.pyx", "-o", name], check=True)
 subprocess.run(["cython", "--version"], check=True)
+old("command", Derived("old", "words"))
 from Cython.Compiler import Options
 Options.docstrings = False
 case("options", named("first"), force=True)
 Options.docstrings = True
 case("again", [named("plain", depends=["x.h"])], compile_time_env=environment, force=True)
 case("class", [Special("second", ["second.pyx"])], force=True)
+old("decided", Decided("second", "words"))
+old("attributes", Derived("fifth", len))
 case("callable", "third.pyx", compile_time_env={"F": len}, force=True)
 case("generator", (it for it in ["fourth.pyx"]), force=True)
 case("error", "broken.pyx")
@@ -172,7 +197,16 @@ class TestInAForeignRoot:
     def test_what_is_written_is_the_same_to_the_byte(self, ran: dict[bool, tuple[Path, str]]) -> None:
         native, emulated = (dict(written(ran[key][0])) for key in (True, False))
         assert sorted(native) == sorted(emulated) and native == emulated
-        assert {"plain.c", "uses.c", "out/directives.c", "timed.c", "cpp.cpp", "program.c"} <= set(native)
+        assert {
+            "plain.c",
+            "uses.c",
+            "out/directives.c",
+            "timed.c",
+            "cpp.cpp",
+            "program.c",
+            "own.c",
+            "old.c",
+        } <= set(native)
         assert {"out/program1.c", "out/program2.c", "out/program3.c", "out/directives.html"} <= set(native)
         assert b'"define_macros"' in native["out/directives.c"]
 
@@ -181,14 +215,17 @@ class TestInAForeignRoot:
             [line for line in ran[key][1].splitlines() if line.startswith(("case", "[(", "CompileError"))]
             for key in (True, False)
         )
-        assert native == emulated and len(native) == 21  # a generator is used up before it is translated
+        assert native == emulated and len(native) == 29  # a generator is used up before it is translated
         assert native[-1] == "CompileError"
 
     def test_the_log_says_what_ran_where(self, ran: dict[bool, tuple[Path, str]]) -> None:
         lines = [line for line in ran[True][1].splitlines() if line.startswith(("case", "wheelbuilder: "))]
         said = "\n".join(lines).split("case ")[1:]
         ended = {words.partition("\n")[0]: words.partition("\n")[2] for words in said}
-        for name, module in (("plain", "plain"), ("cimport", "uses"), ("directives", "directives")):
+        for name, module in (
+            *(("plain", "plain"), ("cimport", "uses"), ("directives", "directives")),
+            *(("own class", "own"), ("command", "old")),
+        ):
             assert ended[name].strip() == f"wheelbuilder: Cython {CYTHON} ran natively for {module}"
         programs = f"Cython {CYTHON} ran natively: cython -3 program.pyx -o out/program1.c"
         assert programs in ended["c++"] and "natively: python -m cython -3" in ended["c++"]
@@ -197,6 +234,8 @@ class TestInAForeignRoot:
         assert "emulated: it has been called for plain.pyx before" in ended["again"]
         assert "not as expected: options\n" in ended["options"]
         assert "emulated: it is given a __main__.Special" in ended["class"]
+        assert "emulated: it is given a builtins.builtin_function" in ended["attributes"]
+        assert "emulated: it is given a __main__.Decided" in ended["decided"]
         assert "emulated: it is given a builtins.builtin_function" in ended["callable"]
         assert "emulated: it is given a builtins.generator" in ended["generator"]
         assert "emulated: the native one did not do it" in ended["error"]

@@ -1,8 +1,9 @@
 """Translates with the environment's own Cython in a native interpreter: what it writes is the same there.
 
 It lies in a foreign build environment as `_wheelbuilder_cython`, and is read by both sides. The emulated one
-hands a call of `cythonize` over if it consists of plain values, and returns what comes back: for that it need
-not import Cython's compiler, which takes seconds. Whatever is not as expected is left to it alone.
+hands over a call of `cythonize`, or of the command that was before it, if it consists of plain values, and
+returns what comes back: for that it need not import Cython's compiler, which takes seconds. Whatever is not
+as expected is left to it alone.
 """
 
 from __future__ import annotations
@@ -16,13 +17,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 TRANSLATOR = "Cython.Build.Dependencies"
 OPTIONS = "Cython.Compiler.Options"
 SITE = os.path.dirname(os.path.abspath(__file__))
-EXTENSIONS = ("distutils.extension", "setuptools._distutils.extension", "setuptools.extension")
+EXTENSIONS = (
+    *("distutils.extension", "setuptools._distutils.extension"),
+    *("setuptools.extension", "Cython.Distutils.extension"),
+)
+# What a class derived from those can have: nothing that Cython would ask for.
+DERIVED = ("__init__", "__module__", "__doc__", "__annotations__", "__firstlineno__", "__static_attributes__")
+# What the old command asks of itself, apart from options that begin with `cython_`.
+ASKED = ("no_c_in_traceback", "inplace", "force", "build_lib", "build_temp")
+TRANSLATED = (".pyx", ".py")
 # Parts of Cython that are imported to ask something or to call `cythonize`, not to change it.
 HARMLESS = ("Cython.Build", "Cython.Compiler.Version", "Cython.Distutils", "Cython.Tempita")
 WRITTEN = (".c", ".cpp", ".cxx", ".cc", ".h", ".html")
@@ -82,25 +91,69 @@ def catch_up(handed: list[Any]) -> None:
     handed.clear()
 
 
+def amend(command: Any, python: str) -> None:
+    """Let the old command, which does not call `cythonize`, hand over what it translates."""
+    emulated, mkpath = command.cython_sources, command.mkpath
+
+    @functools.wraps(emulated)
+    def cython_sources(self: Any, sources: Any, extension: Any) -> Any:
+        if not any(isinstance(it, str) and it.endswith(TRANSLATED) for it in sources):
+            return emulated(self, sources, extension)
+        try:
+            if type(self).mkpath is not mkpath or getattr(self, "dry_run", False):
+                raise UnexpectedError("the command is a changed one")
+            request = described((sources, plain(extension), options_of(self)), {})
+            return asked(python, {**request, "command": True})
+        except UnexpectedError as reason:
+            say(f"Cython runs emulated: {reason}")
+        return emulated(self, sources, extension)
+
+    command.cython_sources = cython_sources
+
+
+def plain(extension: Any) -> dict[str, Any]:
+    """Return all that an extension holds; UnexpectedError if its class, a derived one, can have more."""
+    classes = [it for it in type(extension).__mro__ if it.__module__ not in EXTENSIONS and it is not object]
+    if not isinstance(extension, known_classes()) or {name for it in classes for name in vars(it)} - {
+        *DERIVED
+    }:
+        raise UnexpectedError(f"it is given a {type(extension).__module__}.{type(extension).__qualname__}")
+    return vars(extension)
+
+
+def known_classes() -> tuple[type, ...]:
+    """Return those extension classes that have been imported."""
+    return tuple(vars(sys.modules[it])["Extension"] for it in EXTENSIONS if it in sys.modules)
+
+
+def options_of(command: Any) -> dict[str, Any]:
+    """Return what the old command asks of itself."""
+    names = [*ASKED, *(name for name in vars(command) if name.startswith("cython_"))]
+    return {name: getattr(command, name) for name in names if hasattr(command, name)}
+
+
 def handed_over(
     python: str, request: dict[str, Any], arguments: tuple[Any, ...], options: dict[str, Any]
 ) -> list[Any]:
     """Let a native interpreter make a call, and return what it returns; UnexpectedError if it does not."""
+    told = asked(python, request)
+    given = [it for it in members(arguments, options) if is_extension(it)]
+    return [restored(index, value, given) for index, value in told]
+
+
+def asked(python: str, request: dict[str, Any]) -> Any:
+    """Return what a native interpreter answers to a request; UnexpectedError if it does not."""
     started = time.time()
     sys.stdout.flush()
     sys.stderr.flush()
     with tempfile.TemporaryFile() as answer:
-        command = (
-            python,
-            "-S",
-            f"{SITE}/_wheelbuilder_cython.py",
-            os.uname()[4],
-            "call",
-            str(answer.fileno()),
-        )
+        words = ("-S", f"{SITE}/_wheelbuilder_cython.py", os.uname()[4], "call", str(answer.fileno()))
         try:
             done = subprocess.run(
-                command, input=json.dumps(request).encode(), pass_fds=(answer.fileno(),), check=False
+                (python, *words),
+                input=json.dumps(request).encode(),
+                pass_fds=(answer.fileno(),),
+                check=False,
             )
         except OSError as error:
             raise UnexpectedError(f"the native interpreter does not start: {error}") from None
@@ -108,15 +161,13 @@ def handed_over(
             outdate(started)
             raise UnexpectedError("the native one did not do it")
         answer.seek(0)
-        told = json.load(answer)
-    given = [it for it in members(arguments, options) if is_extension(it)]
-    return [restored(index, value, given) for index, value in told]
+        return json.load(answer)
 
 
 def refuse_again(modules: list[Any], seen: set[str]) -> None:
     """Refuse sources of an earlier call, of which Cython keeps in mind what it has found in them."""
     words = [it for each in modules for it in (each.sources if is_extension(each) else [each])]
-    sources = {it for it in words if isinstance(it, str) and it.endswith((".pyx", ".py"))}
+    sources = {it for it in words if isinstance(it, str) and it.endswith(TRANSLATED)}
     if again := sources & seen:
         raise UnexpectedError(f"it has been called for {min(again)} before")
     seen |= sources
@@ -234,7 +285,9 @@ def main() -> None:
     machine, what, *words = sys.argv[1:]
     if what == "call":
         with open(int(words[0]), "w", encoding="ascii") as answer:
-            json.dump(called(json.load(sys.stdin)), answer)
+            request = json.load(sys.stdin)
+            be_like(request)
+            json.dump(sources(request) if "command" in request else called(request), answer)
     else:
         be_machine([*os.uname()[:4], machine])
         run(what, words)
@@ -245,17 +298,21 @@ def be_machine(uname: list[str]) -> None:
     os.uname = lambda: os.uname_result(uname)
 
 
-def called(request: dict[str, Any]) -> list[Any]:
-    """Call `cythonize` as the emulated side would; exit status 1 for whatever is different here.
-
-    Return, for each extension, which of those given it is (-1: a new one), and what it holds.
-    """
+def be_like(request: dict[str, Any]) -> None:
+    """Make this process like the emulated one, as far as Cython asks for that."""
     be_machine(request["uname"])
     standard = request["standard"]
     sys.path[:] = [*own_path(), *(it for it in request["path"] if not it.startswith(standard)), standard]
     if request["setuptools"]:
         import setuptools  # noqa: F401
     refuse_without_distutils()
+
+
+def called(request: dict[str, Any]) -> list[Any]:
+    """Call `cythonize` as the emulated side would; exit status 1 for whatever is different here.
+
+    Return, for each extension, which of those given it is (-1: a new one), and what it holds.
+    """
     from Cython.Build.Dependencies import cythonize
 
     refuse_differences(request)
@@ -265,6 +322,20 @@ def called(request: dict[str, Any]) -> list[Any]:
     say(f"Cython {request['cython']['version']} ran natively for {', '.join(it.name for it in modules)}")
     given = [id(it) for it in members(arguments, options) if is_extension(it)]
     return [[given.index(id(it)) if id(it) in given else -1, encoded(it)] for it in modules]
+
+
+def sources(request: dict[str, Any]) -> list[str]:
+    """Let the old command translate as the emulated one would; return what there is to compile."""
+    import Cython.Compiler.Main  # noqa: F401
+    from Cython.Distutils.old_build_ext import old_build_ext
+
+    refuse_differences(request)
+    given, extension, options = map(decoded, request["arguments"])
+    command = old_build_ext.__new__(old_build_ext)
+    vars(command).update(options, mkpath=lambda path: os.makedirs(path or ".", exist_ok=True))
+    made = old_build_ext.cython_sources(command, given, SimpleNamespace(**extension))
+    say(f"Cython {request['cython']['version']} ran natively for {extension['name']}")
+    return list(made)
 
 
 def refuse_differences(request: dict[str, Any]) -> None:

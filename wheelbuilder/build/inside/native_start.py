@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 TRANSLATOR = "Cython.Build.Dependencies"  # has `cythonize`, which the others import from there
+COMMAND = "Cython.Distutils.old_build_ext"  # has a command that translates without it
 PROGRAM = os.path.dirname(__file__) + "/_wheelbuilder_cython.py"
 # Options of an interpreter that change nothing of what Cython writes, but for where it looks (see `start`).
 HARMLESS = "BEIPRqsu"
@@ -25,7 +26,7 @@ def start(python: str, machine: str) -> None:
         status = os.spawnv(os.P_WAIT, python, [python, "-S", PROGRAM, machine, option, *called[1:]])
         if status == 0:
             os._exit(0)
-    sys.meta_path.insert(0, Finder(python))
+    sys.meta_path[:0] = [Finder(TRANSLATOR, python), Finder(COMMAND, python)]
 
 
 def module_called(command: Sequence[str]) -> list[str]:
@@ -61,26 +62,38 @@ def where_it_looks() -> str:
 
 
 class Finder:
-    """Finds a deputy for one module of Cython, and nothing else."""
+    """Finds a deputy for one module of Cython, or amends that when it is imported; finds nothing else."""
 
-    def __init__(self, python: str) -> None:
-        self._python = python
+    def __init__(self, name: str, python: str) -> None:
+        self._name, self._python = name, python
+        self._loader: Any = None  # of what is amended
 
     def find_spec(
-        self, name: str, _path: Sequence[str] | None, _target: ModuleType | None = None
+        self, name: str, path: Sequence[str] | None, _target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Return the spec of the deputy, once."""
-        if name != TRANSLATOR:
+        """Return the spec that this one loads, once."""
+        if name != self._name:
             return None
         sys.meta_path.remove(self)
-        deputy: Any = self
-        return importlib.machinery.ModuleSpec(name, deputy)
+        loader: Any = self
+        if name == TRANSLATOR:
+            return importlib.machinery.ModuleSpec(name, loader)
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        if spec:
+            self._loader, spec.loader = spec.loader, loader
+        return spec
 
     def create_module(self, _spec: importlib.machinery.ModuleSpec) -> None:
         """Leave that to the import system."""
 
     def exec_module(self, module: ModuleType) -> None:
-        """Fill the deputy."""
-        from _wheelbuilder_cython import stand_in
+        """Fill the deputy, or the module itself."""
+        from _wheelbuilder_cython import amend, stand_in
 
-        stand_in(module, self._python)
+        if self._name == TRANSLATOR:
+            stand_in(module, self._python)
+            return
+        assert module.__spec__
+        module.__spec__.loader = module.__loader__ = self._loader
+        self._loader.exec_module(module)
+        amend(module.old_build_ext, self._python)

@@ -62,6 +62,7 @@ SETUP = """
 import os, subprocess, sys
 import setuptools
 from setuptools import Distribution, Extension
+from setuptools.command import build_ext  # imports Cython's compiler
 from Cython.Build import cythonize
 from Cython.Distutils import Extension as Own
 from Cython.Distutils.old_build_ext import old_build_ext
@@ -114,6 +115,7 @@ for command in (["cython"], [sys.executable, "-mcython"], [sys.executable, "-Im"
     subprocess.run([*command, "-3", "program.pyx", "-o", name], check=True)
 subprocess.run(["cython", "--version"], check=True)
 old("command", Derived("old", "words"))
+print("compiler:", "Cython.Compiler.Nodes" in sys.modules, flush=True)
 from Cython.Compiler import Options
 Options.docstrings = False
 case("options", named("first"), force=True)
@@ -240,6 +242,11 @@ class TestInAForeignRoot:
         assert "emulated: it is given a builtins.generator" in ended["generator"]
         assert "emulated: the native one did not do it" in ended["error"]
         assert "wheelbuilder" not in ran[False][1]
+
+    def test_the_compiler_is_not_imported_where_it_is_not_used(
+        self, ran: dict[bool, tuple[Path, str]]
+    ) -> None:
+        assert "compiler: False\n" in ran[True][1] and "compiler: True\n" in ran[False][1]
 
 
 def write(folder: Path) -> None:

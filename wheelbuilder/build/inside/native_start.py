@@ -8,12 +8,16 @@ from __future__ import annotations
 import importlib.machinery
 import os
 import sys
-from collections.abc import Sequence
-from types import ModuleType
-from typing import Any
+
+TYPE_CHECKING = False  # that of `typing`, the import of which takes a tenth of a second here
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
+    from typing import Any
 
 TRANSLATOR = "Cython.Build.Dependencies"  # has `cythonize`, which the others import from there
 COMMAND = "Cython.Distutils.old_build_ext"  # has a command that translates without it
+COMPILER = "Cython.Compiler.Main"  # setuptools imports it only to know that it is there
 PROGRAM = os.path.dirname(__file__) + "/_wheelbuilder_cython.py"
 # Options of an interpreter that change nothing of what Cython writes, but for where it looks (see `start`).
 HARMLESS = "BEIPRqsu"
@@ -26,7 +30,7 @@ def start(python: str, machine: str) -> None:
         status = os.spawnv(os.P_WAIT, python, [python, "-S", PROGRAM, machine, option, *called[1:]])
         if status == 0:
             os._exit(0)
-    sys.meta_path[:0] = [Finder(TRANSLATOR, python), Finder(COMMAND, python)]
+    sys.meta_path[:0] = [Finder(name, python) for name in (TRANSLATOR, COMMAND, COMPILER)]
 
 
 def module_called(command: Sequence[str]) -> list[str]:
@@ -62,7 +66,7 @@ def where_it_looks() -> str:
 
 
 class Finder:
-    """Finds a deputy for one module of Cython, or amends that when it is imported; finds nothing else."""
+    """Finds one module of Cython: a deputy for it, the module amended, or one that loads when it is used."""
 
     def __init__(self, name: str, python: str) -> None:
         self._name, self._python = name, python
@@ -71,7 +75,7 @@ class Finder:
     def find_spec(
         self, name: str, path: Sequence[str] | None, _target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Return the spec that this one loads, once."""
+        """Return what loads that module, once."""
         if name != self._name:
             return None
         sys.meta_path.remove(self)
@@ -79,8 +83,12 @@ class Finder:
         if name == TRANSLATOR:
             return importlib.machinery.ModuleSpec(name, loader)
         spec = importlib.machinery.PathFinder.find_spec(name, path)
-        if spec:
+        if spec and name == COMMAND:
             self._loader, spec.loader = spec.loader, loader
+        elif spec and isinstance(spec.loader, importlib.machinery.SourceFileLoader):
+            from importlib.util import LazyLoader
+
+            spec.loader = LazyLoader(spec.loader)
         return spec
 
     def create_module(self, _spec: importlib.machinery.ModuleSpec) -> None:

@@ -13,6 +13,7 @@ from elftools.elf.elffile import ELFFile
 from samples import X86
 from test_wheelcheck import checked, wheel
 
+from wheelbuilder.build.elf_objects import search_paths
 from wheelbuilder.build.outcomes import FailureClass, StepFailedError
 from wheelbuilder.build.process import check
 from wheelbuilder.build.repair import Repair, Repaired, add_build_tag, repair
@@ -149,8 +150,59 @@ def test_a_library_from_outside_the_root_is_a_refusal(tmp_path: Path, root: Path
     path = dependent(tmp_path, root)
     library = root / "usr/lib/x86_64-linux-gnu/libdep.so.1"
     library.rename(tmp_path / "libdep.so.1")
-    library.symlink_to(tmp_path / "libdep.so.1")
+    library.symlink_to("../../../../libdep.so.1")
     assert "outside its root" in refusal(path, root)
+
+
+def linked(folder: Path, *paths: str, library: Path | None = None) -> Path:
+    """A wheel with an extension that looks for its libraries in these folders."""
+    source = "int dep(void); int f(void) { return dep(); }" if library else "int f(void) { return 1; }"
+    flags = (*([str(library)] if library else []), "-Wl,-rpath," + ":".join(paths))
+    return packed(folder, compiled(folder, "_foo.so", source, *flags))
+
+
+def looked_in(made: Path) -> list[str]:
+    """The folders in which the objects of a wheel look for libraries."""
+    with zipfile.ZipFile(made) as archive:
+        return [folder for name in archive.namelist() for folder in search_paths(archive.read(name))]
+
+
+def test_absolute_paths_of_a_wheel_lead_into_the_root_and_not_to_this_machine(
+    tmp_path: Path, root: Path
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    library = compiled(here, "libdep.so.1", "int dep(void) { return 8; }")
+    made = repaired(linked(tmp_path, str(here), library=library), root)
+    (grafted,) = checked(made, repaired=True).grafted
+    assert grafted.startswith("libdep-") and looked_in(made) == ["$ORIGIN/foo.libs"]
+    (root / "usr/lib/x86_64-linux-gnu/libdep.so.1").unlink()
+    assert "its root does not have: libdep.so.1" in refusal(
+        linked(tmp_path, str(here), library=library), root
+    )
+
+
+def test_a_folder_that_only_the_wheel_names_and_links_are_followed_inside_of_the_root(
+    tmp_path: Path, root: Path
+) -> None:
+    library = root / "usr/lib/x86_64-linux-gnu/libdep.so.1"
+    path = linked(tmp_path, "/opt/dep/lib", library=library)
+    (root / "opt/dep/lib").mkdir(parents=True)
+    (root / "etc/alternatives").mkdir(parents=True)
+    library.rename(root / "opt/dep/libdep.so.1.2")
+    (root / "opt/dep/lib/libdep.so.1").symlink_to("/etc/alternatives/dep")
+    (root / "etc/alternatives/dep").symlink_to("/opt/dep/libdep.so.1.2")
+    made = repaired(path, root)
+    (grafted,) = checked(made, repaired=True).grafted
+    assert grafted.startswith("libdep-") and looked_in(made) == ["$ORIGIN/foo.libs"]
+
+
+def test_an_object_that_needs_nothing_keeps_only_the_paths_from_where_it_is(
+    tmp_path: Path, root: Path
+) -> None:
+    made = repaired(linked(tmp_path, "/usr/lib/x86_64-linux-gnu", "$ORIGIN/sub", "/opt"), root)
+    assert looked_in(made) == ["$ORIGIN/sub"] and not checked(made, repaired=True).pure
+    assert looked_in(repaired(linked(tmp_path, "/usr/lib/x86_64-linux-gnu"), root)) == []
 
 
 def test_newer_symbols_than_the_policy_promises_are_a_refusal(tmp_path: Path, root: Path) -> None:

@@ -6,11 +6,9 @@ foreign architectures, and only the command line has the refusal checks, so they
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 import zipfile
-from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -21,10 +19,11 @@ from auditwheel.libc import Libc
 from auditwheel.patcher import ElfPatcher
 from auditwheel.repair import repair_wheel
 from auditwheel.wheel_abi import WheelAbIInfo, analyze_wheel_abi
-from elftools.elf.dynamic import DynamicSegment
-from elftools.elf.elffile import ELFFile
+from auditwheel.wheeltools import InWheelCtx
 
-ELF_MAGIC = b"\x7fELF"
+from wheelbuilder.build.auditwheel_places import look_only_in
+from wheelbuilder.build.elf_objects import is_of_a_wheel, needed, search_paths
+
 ZIP_LEVEL = 6  # what is published is read thousands of times
 
 
@@ -40,6 +39,7 @@ def repair(request: dict[str, Any]) -> dict[str, Any]:
     libraries are), exclude, graft. Answer: `refused` with a sentence, or `wheel`, `libraries` (copied in)
     and `outside` (needed, and left to the consumer's system).
     """
+    look_only_in(Path(request["root"]))
     try:
         abi = _analyze(request)
     except NonPlatformWheelError as error:
@@ -57,6 +57,7 @@ def repair(request: dict[str, Any]) -> dict[str, Any]:
     if refusal := _library_refusal(libraries, request):
         return {"refused": refusal}
     abis = [policy.name, *policy.aliases]
+    patcher = ElfPatcher.get_patcher("patchelf", policy.name)
     out = repair_wheel(
         abi,
         Path(request["wheel"]),
@@ -64,12 +65,14 @@ def repair(request: dict[str, Any]) -> dict[str, Any]:
         ".libs",
         Path(request["out"]),
         update_tags=True,
-        patcher=ElfPatcher.get_patcher("patchelf", policy.name),
+        patcher=patcher,
         strip=False,
         zip_compression_level=ZIP_LEVEL,
     )
     if out is None:
         return {"refused": "auditwheel found nothing to repair in a wheel with native code."}
+    if _has_foreign_paths(out):
+        _drop_foreign_paths(out, patcher)
     return {"wheel": str(out), "libraries": sorted(libraries), "outside": outside}
 
 
@@ -88,23 +91,37 @@ def _analyze(request: dict[str, Any]) -> WheelAbIInfo:
 
 def _outside(wheel: Path, libraries: dict[str, Path | None], exclude: list[str]) -> list[str]:
     """Return the excluded libraries that the wheel or what is copied into it really needs."""
-    needed: set[str] = set()
+    found: set[str] = set()
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
-            needed.update(_needed(archive.read(name)))
+            found.update(needed(archive.read(name)))
     for path in libraries.values():
-        needed.update(_needed(path.read_bytes()) if path else ())
-    return sorted(name for name in needed if any(fnmatch(name, pattern) for pattern in exclude))
+        found.update(needed(path.read_bytes()) if path else ())
+    return sorted(name for name in found if any(fnmatch(name, pattern) for pattern in exclude))
 
 
-def _needed(data: bytes) -> Iterator[str]:
-    """Yield the DT_NEEDED entries of an ELF object; nothing for any other file."""
-    if not data.startswith(ELF_MAGIC):
-        return
-    for segment in ELFFile(io.BytesIO(data)).iter_segments("PT_DYNAMIC"):
-        if isinstance(segment, DynamicSegment):
-            # Set for this kind of tag, and unknown to its annotations.
-            yield from (str(vars(tag)["needed"]) for tag in segment.iter_tags("DT_NEEDED"))
+def _has_foreign_paths(wheel: Path) -> bool:
+    with zipfile.ZipFile(wheel) as archive:
+        return any(_foreign_paths(archive.read(name)) for name in archive.namelist())
+
+
+def _foreign_paths(data: bytes) -> bool:
+    return not all(map(is_of_a_wheel, search_paths(data)))
+
+
+def _drop_foreign_paths(wheel: Path, patcher: ElfPatcher) -> None:
+    """Let objects look only from where they are; auditwheel passes over those that need no library."""
+    with InWheelCtx(wheel, wheel) as context:
+        context.zip_compression_level = ZIP_LEVEL
+        for path in filter(Path.is_file, sorted(Path(context.name).rglob("*"))):
+            data = path.read_bytes()
+            if _foreign_paths(data):
+                kept = ":".join(filter(is_of_a_wheel, search_paths(data)))
+                if kept:
+                    patcher.set_rpath(path, kept)
+                else:
+                    patcher.clear_rpath(path)
+        patcher.apply_updates()
 
 
 def _refusal(abi: WheelAbIInfo, ceiling: Any) -> str:

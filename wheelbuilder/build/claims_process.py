@@ -17,6 +17,8 @@ from auditwheel.libc import Libc
 from auditwheel.policy import Policy, WheelPolicies
 from auditwheel.wheel_abi import WheelAbIInfo, analyze_wheel_abi
 
+from wheelbuilder.build.auditwheel_places import NOWHERE, look_only_in
+
 NO_FOLDERS = ""  # libraries of this machine say nothing about the consumer's
 GLIBC = re.compile(r"GLIBC_(?P<x>[0-9]+)\.(?P<y>[0-9]+)(\.[0-9]+)?")
 
@@ -31,6 +33,7 @@ def answer(request: dict[str, Any]) -> dict[str, str]:
 
     Request: wheel; claims, each with tag, libc, version and arch; exclude, patterns of libraries.
     """
+    look_only_in(NOWHERE)
     for claim in request["claims"]:
         try:
             refused = _broken(claim, Path(request["wheel"]), frozenset(request["exclude"]))

@@ -10,6 +10,7 @@ from pathlib import Path
 from wheelbuilder.build.cache import cache_home
 from wheelbuilder.build.engine import Engine
 from wheelbuilder.build.engine_probe import find
+from wheelbuilder.build.owners import OWNER_LABEL
 from wheelbuilder.build.roots import ensure
 from wheelbuilder.inputs.images import Catalogue, Role, Root, default_path
 
@@ -33,6 +34,13 @@ def log_of(name: str) -> Path:
     folder = cache_home() / "logs"
     folder.mkdir(exist_ok=True)
     return folder / f"{name}.log"
+
+
+def containers_of(driver: int, *words: str) -> list[str]:
+    """The containers of a driver, by its process id: others run their own here. words: for `ps`."""
+    form = '{{.ID}} {{index .Labels "' + OWNER_LABEL + '"}}'
+    rows = engine().call("ps", *words, "--format", form).splitlines()
+    return [row.split()[0] for row in rows if row.partition(" ")[2].startswith(f"{driver}-")]
 
 
 def counting_engine(folder: Path) -> tuple[dict[str, str], Path]:

@@ -16,10 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from engines import engine
+from engines import containers_of, engine
 from sdists import Ended, FileIndex, Sdist, Workplace, cli, in_tree
-
-from wheelbuilder.build.owners import OWNER_LABEL
 
 pytestmark = pytest.mark.engine
 SLOW = in_tree("slow", "import time\ntime.sleep(300)\nreturn pure(folder)")
@@ -52,12 +50,6 @@ def goes_on(work: Workplace, done: set[str]) -> Ended:
     assert not [line for line in again if any(f" {name}===" in line for name in done)], ended.stderr
     assert clean(work)
     return ended
-
-
-def containers_of(pid: int) -> list[str]:
-    form = '{{.ID}} {{index .Labels "' + OWNER_LABEL + '"}}'
-    rows = engine().call("ps", "--format", form).splitlines()
-    return [row.split()[0] for row in rows if row.partition(" ")[2].startswith(f"{pid}-")]
 
 
 def built(ended: Ended) -> set[str]:

@@ -7,17 +7,16 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from engines import engine
+from engines import containers_of, engine
 from mirrors import dangling
 from sdists import FileIndex, Workplace, in_tree
 
 from wheelbuilder.build.cache import cache_home
-from wheelbuilder.build.owners import OWNER_LABEL
 
 pytestmark = pytest.mark.engine
 MEMBERS = (in_tree("first"), in_tree("second"))
@@ -32,14 +31,9 @@ def index() -> Iterator[FileIndex]:
         yield index
 
 
-def ours() -> set[str]:
-    """The containers of this machine that belong to a driver, dead or alive."""
-    return set(engine().call("ps", "--all", "--quiet", "--filter", f"label={OWNER_LABEL}").split())
-
-
-def wait_for_a_container(before: set[str]) -> None:
+def wait_for_a_container(driver: int) -> None:
     end = time.monotonic() + 60
-    while not ours() - before:
+    while not containers_of(driver):
         assert time.monotonic() < end, "no container was started"
         time.sleep(0.05)
 
@@ -142,26 +136,51 @@ def test_no_container_of_a_killed_run_is_left() -> None:
     assert engine().reap() == ()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@contextmanager
+def ignored(number: signal.Signals) -> Iterator[None]:
+    """What is started meanwhile ignores a signal, as `nohup` and shells do to what is in the background."""
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, None])
 def test_an_interrupted_run_ends_its_containers_and_can_be_continued(
-    number: signal.Signals, index: FileIndex, tmp_path: Path
+    number: signal.Signals | None, index: FileIndex, tmp_path: Path
 ) -> None:
     work = Workplace(folder=tmp_path, index=index)
     work.write([*MEMBERS, SLOW])
-    before = ours()
-    process = work.start(quiet=False)
+    with nullcontext() if number else ignored(signal.SIGINT):
+        process = work.start(quiet=False)
     end = time.monotonic() + 60
     while not work.log_says(process, "slow===1.0", "build"):
         assert time.monotonic() < end
-    wait_for_a_container(before)
-    started = time.monotonic()
-    process.send_signal(number)
+    wait_for_a_container(process.pid)
+    process.send_signal(number or signal.SIGTERM)
     _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130 and time.monotonic() - started < 15
-    assert b"Traceback" not in stderr and b"interrupted" in stderr
-    assert ours() <= before
+    assert process.returncode == 130 and b"Traceback" not in stderr and b"interrupted" in stderr
+    assert containers_of(process.pid, "--all") == []
     work.write(MEMBERS)
     complete(work)
+
+
+def test_a_store_that_fails_while_others_build_ends_them(index: FileIndex, tmp_path: Path) -> None:
+    quick = in_tree("quick", "import time\ntime.sleep(3)\nreturn pure(folder)")
+    index.offer(quick)
+    work = Workplace(folder=tmp_path, index=index)
+    work.write([quick, SLOW])
+    process = work.start("--jobs", "2", quiet=False)
+    while not work.log_says(process, "slow===1.0", "build"):
+        pass
+    (work.store / "records").write_text("in the way")
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 3 and b"error: " in stderr and b"Traceback" not in stderr, stderr
+    assert containers_of(process.pid, "--all") == []
+    (work.store / "records").unlink()
+    work.write([quick])
+    assert work.run().code == 0 and work.wheels() == ["quick-1.0-py3-none-any.whl"]
 
 
 def test_an_interruption_while_planning_is_quick(index: FileIndex, tmp_path: Path) -> None:

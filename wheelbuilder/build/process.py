@@ -210,6 +210,8 @@ def _start(
     if not tidying:
         with _lock:
             _running.add(process)
+        if _ending.is_set():  # `end_all` may not have seen it
+            _signal_group(process, signal.SIGKILL)
     return process
 
 

@@ -16,6 +16,7 @@ from wheelbuilder.build.cache import cache_home, locked
 from wheelbuilder.build.containers import Mount
 from wheelbuilder.build.emulation import MACHINE
 from wheelbuilder.build.engine import Engine
+from wheelbuilder.build.held import hold
 from wheelbuilder.inputs.images import Catalogue, Role, Root, Source
 from wheelbuilder.inputs.targets import Target
 
@@ -38,9 +39,9 @@ def ensure(engine: Engine, catalogue: Catalogue, target: Target, image: str, *, 
         return None
     key = hashlib.sha256(f"{engine.identity(image)} {program.parent.name}".encode()).hexdigest()
     place = cache_home() / "compilers" / key
-    if not place.exists():
+    while not hold(place):
         with locked(f"compilers-{key}"):
-            if not place.exists():
+            if not place.is_dir():
                 _lay_out(place, program, frozenset(_names(engine, image)))
     return place
 

@@ -19,11 +19,11 @@ from pathlib import Path
 
 from wheelbuilder.build import process, untrusted
 from wheelbuilder.build.cache import cache_home, locked
+from wheelbuilder.build.held import GONE, lock
 from wheelbuilder.build.shelf import KEPT
 
 ABOUT = "about.json"
 OBJECTS = "objects"
-GONE = ".gone-"
 LOCK = "object-cache"
 MEASURING_TIME = 600.0  # seconds
 
@@ -48,7 +48,7 @@ def borrowed(identity: Sequence[str], words: str, limit: int) -> Iterator[Path]:
     folder = _home() / name
     with locked(LOCK):
         (folder / OBJECTS).mkdir(parents=True, exist_ok=True)
-        held = _lock(folder, fcntl.LOCK_SH)
+        held = lock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
     try:
         yield folder / OBJECTS
     finally:
@@ -108,24 +108,10 @@ def _home() -> Path:
     return folder
 
 
-def _lock(folder: Path, how: int) -> int | None:
-    """Lock a folder and return the descriptor that holds it; None if it is used or gone."""
-    try:
-        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(held, how | fcntl.LOCK_NB)
-    except OSError:
-        os.close(held)
-        return None
-    return held
-
-
 def remove(folder: Path) -> bool:
     """Remove one folder, and say whether it could be: what a build uses at the moment stays."""
     with locked(LOCK):
-        held = _lock(folder, fcntl.LOCK_EX)
+        held = lock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if held is None:
             return False
         gone = folder.with_name(f"{GONE}{secrets.token_hex(8)}")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from wheelbuilder.build import roots, uname_library
+from wheelbuilder.build import held, roots, uname_library
 from wheelbuilder.build.blueprints import Blueprint, blueprint, toolchains
 from wheelbuilder.build.cache import cache_home, locked
 from wheelbuilder.build.containers import Mount
@@ -129,12 +129,13 @@ def prepare(engine: Engine, catalogue: Catalogue, root: Root, *, log: Path) -> N
 def _is_here(
     engine: Engine, plan: Blueprint, log: Path, report: Callable[[str], None], *, updates: bool = True
 ) -> bool:
-    """Make a toolchain if it is missing and can be made here; say whether it is here then."""
-    if plan.folder.exists() or not _can_unpack():
-        return plan.folder.exists()
-    with locked(f"toolchain-{plan.digest}"):
-        if not plan.folder.exists():  # another process may have made it while we waited
-            _make(engine, plan, log, report, updates=updates)
+    """Make a toolchain if it is missing and can be made here; say whether it is here then, and stays."""
+    while not held.hold(plan.folder):
+        if not _can_unpack():
+            return False
+        with locked(f"toolchain-{plan.digest}"):
+            if not plan.folder.is_dir():  # another process may have made it while we waited
+                _make(engine, plan, log, report, updates=updates)
     return True
 
 
@@ -176,14 +177,6 @@ def _make(
 def unused(catalogue: Catalogue) -> Iterator[tuple[str, Path]]:
     """Yield name and folder of each toolchain here that no row of the image table asks for."""
     kept = {plan.folder for root in catalogue.roots() if (plan := blueprint(catalogue, root))}
-    for folder in sorted(toolchains().glob("*")):
+    for folder in sorted(toolchains().glob("[!.]*")):
         if folder not in kept:
             yield (folder / ABOUT).read_text(encoding="ascii"), folder
-
-
-def remove(folder: Path) -> None:
-    """Remove a toolchain; what is left of it in the middle of that is no toolchain any more."""
-    doomed = cache_home() / "making" / f"{folder.name}-{our_mark()}"
-    doomed.parent.mkdir(exist_ok=True)
-    folder.rename(doomed)
-    discard(doomed)

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from wheelbuilder.build import toolchain
+from wheelbuilder.build import held, toolchain
 from wheelbuilder.build.blueprints import Blueprint, blueprint
 from wheelbuilder.build.cache import cache_home
 from wheelbuilder.build.engine_probe import find
@@ -182,9 +182,10 @@ def prune_command(*, roots: tuple[Root, ...], preferred: str | None, dry_run: bo
     families = {root.family for root in roots}
     for name, folder in toolchain.unused(click.get_current_context().obj):
         if name.partition("-")[0] in families:
-            say(f"{'would remove' if dry_run else 'removing'} {name} {folder}")
-            if not dry_run:
-                toolchain.remove(folder)
+            if dry_run:
+                say(f"would remove {name} {folder}")
+            else:
+                say(f"{'removed' if held.remove(folder) else 'a run uses'} {name} {folder}")
 
 
 @command.command("push")

@@ -1,0 +1,76 @@
+"""Folders that all drivers of this machine share, and that one may want to remove while another uses them.
+
+Who uses a folder holds a shared lock on it as long as its process runs; the kernel lets go of it then. Who
+removes one must have it alone, and gives it another name first.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shutil
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+GONE = ".gone-"
+
+
+def hold(folder: Path) -> bool:
+    """Let nobody remove a folder while this process runs, and say whether it is there."""
+    with _guard:
+        before = _held.pop(folder, None)
+        held = lock(folder, fcntl.LOCK_SH)
+        if before is not None:
+            os.close(before)
+        if held is None:
+            return False
+        _held[folder] = held
+        os.utime(folder)
+        return True
+
+
+def remove(folder: Path) -> bool:
+    """Remove a folder that nobody uses, with what a killed process has left, and say whether it could be."""
+    held = lock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if held is None:
+        return False
+    folder.rename(folder.with_name(f"{GONE}{secrets.token_hex(8)}"))
+    os.close(held)
+    for gone in folder.parent.glob(f"{GONE}*"):
+        shutil.rmtree(gone, ignore_errors=True)
+    return True
+
+
+def sweep(home: Path, seconds: float) -> None:
+    """Remove the folders below that nobody has used for so long."""
+    old = time.time() - seconds
+    for folder in home.glob("*"):
+        with suppress(FileNotFoundError):
+            if folder.stat().st_mtime < old:
+                remove(folder)
+
+
+def lock(folder: Path, how: int) -> int | None:
+    """Lock a folder and return the descriptor that holds it.
+
+    how: as in flock(2). None if it is not there, or if it is used and `how` says not to wait.
+    """
+    try:
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        fcntl.flock(held, how)
+        if os.path.samestat(os.fstat(held), folder.stat()):
+            return held
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(held)  # it is used, or was removed while we waited
+    return None
+
+
+_guard = threading.Lock()
+_held: dict[Path, int] = {}

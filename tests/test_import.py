@@ -271,6 +271,14 @@ class TestNativeCode:
         place.recipe("foo", '[repair]\nexclude = ["libdep.so.*"]\n')
         assert imported(store, path, "--list", place.list_path).code == 0
 
+    def test_libraries_of_this_machine_say_nothing_about_the_consumers(
+        self, store: DirectoryStore, tmp_path: Path
+    ) -> None:
+        dependency = compiled(tmp_path, "libdep.so.1", NEW + "int dep(void) { return 7; }")
+        source = "int dep(void); int f(void) { return dep(); }"
+        path = self.made(tmp_path / "a", source, NATIVE, str(dependency), f"-Wl,-rpath,{tmp_path}")
+        assert "does not promise: libdep.so.1" in imported(store, path, "--channel", "stable").error
+
     def test_code_for_another_libc(self, store: DirectoryStore, tmp_path: Path) -> None:
         path = self.made(tmp_path / "a", "int f(void) { return 1; }", "cp311-cp311-musllinux_1_2_x86_64")
         assert "no code for musllinux" in imported(store, path, "--channel", "stable").error

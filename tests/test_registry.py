@@ -162,9 +162,11 @@ images.{arch} = "{registry}/wheels/bookworm-bare@{sha256}"
 
 
 def forget(bare: Root) -> None:
-    for name in (bare.tag, bare.image):
-        if engine().has(name):
-            remove(engine(), name)
+    """Remove what was pulled. By a digest alone podman would find, and remove, the root that was pushed."""
+    if engine().has(bare.tag):
+        remove(engine(), bare.tag)
+    if bare.image.partition("@")[0] in engine().call("images", "--format", "{{.Repository}}").split():
+        remove(engine(), bare.image)
 
 
 def manifest(registry: str, reference: str) -> requests.Response:

@@ -32,6 +32,8 @@ DERIVED = ("__init__", "__module__", "__doc__", "__annotations__", "__firstlinen
 # What the old command asks of itself, apart from options that begin with `cython_`.
 ASKED = ("no_c_in_traceback", "inplace", "force", "build_lib", "build_temp")
 TRANSLATED = (".pyx", ".py")
+# Options of `cythonize` with which it writes files that no source of an extension asks for.
+ELSEWHERE = ("build_dir", "common_utility_include_dir", "shared_utility_qualified_name")
 # Parts of Cython that are imported to ask something or to call `cythonize`, not to change it.
 HARMLESS = ("Cython.Build", "Cython.Compiler.Version", "Cython.Distutils", "Cython.Tempita")
 WRITTEN = (".c", ".cpp", ".cxx", ".cc", ".h", ".html")
@@ -51,10 +53,13 @@ def stand_in(module: ModuleType, python: str) -> None:
     """Make a module stand in for `Cython.Build.Dependencies`, which it imports when it must."""
 
     def cythonize(*arguments: Any, **options: Any) -> Any:
+        modules = members(arguments, options)
+        if is_compiled_only(modules, options):
+            return modules
         try:
             if set(vars(module)) != known:
                 raise UnexpectedError("its modules were changed")
-            refuse_again(members(arguments, options), seen)
+            refuse_again(modules, seen)
             request = described(arguments, options)
             answer = handed_over(python, request, arguments, options)
         except UnexpectedError as reason:
@@ -67,8 +72,25 @@ def stand_in(module: ModuleType, python: str) -> None:
         catch_up(handed)
         return real().cythonize(*arguments, **options)
 
-    vars(module).update(cythonize=cythonize, __getattr__=lambda name: getattr(real(), name))
+    def other(name: str) -> Any:
+        if name == "__path__":  # each `from` asks whether this is a package
+            raise AttributeError(name)
+        return getattr(real(), name)
+
+    vars(module).update(cythonize=cythonize, __getattr__=other)
     known, seen, handed = set(vars(module)), set[str](), list[Any]()
+
+
+def is_compiled_only(modules: list[Any], options: dict[str, Any]) -> bool:
+    """Say whether nothing is translated or copied: such extensions come back as they are."""
+    known: Any = known_classes()
+    elsewhere = any(map(options.get, ELSEWHERE))
+    return not elsewhere and all(
+        isinstance(it, known)
+        and type(it.sources) is list
+        and all(type(name) is str and not name.endswith(TRANSLATED) for name in it.sources)
+        for it in modules
+    )
 
 
 @functools.cache

@@ -23,6 +23,7 @@ from wheelbuilder.build.outcomes import (
 from wheelbuilder.mirror.documents import readable
 from wheelbuilder.mirror.layout import record_key
 from wheelbuilder.plan.coverage import Coverage, lines
+from wheelbuilder.plan.decisions import Unavailable
 from wheelbuilder.plan.plans import Plan
 from wheelbuilder.report.falls import Fallen
 from wheelbuilder.report.news import News
@@ -74,19 +75,13 @@ class Record:
         return known | _result(self.outcome) | {"steps": self._steps()}
 
     def _steps(self) -> list[dict[str, Any]]:
-        return [_step(step, log) for step, log in zip(steps(self.outcome), self.logs, strict=True)]
+        return [_step(step, log) for step, log in zip(self.outcome.steps, self.logs, strict=True)]
 
 
 def record(outcome: Outcome) -> Record:
     """Return the record of an outcome, reading its steps' logs from disk."""
-    return Record(
-        outcome=outcome, logs=tuple(_kept(step.log) if step.log else None for step in steps(outcome))
-    )
-
-
-def steps(outcome: Outcome) -> tuple[StepResult, ...]:
-    """Return the steps an outcome took: those of a trial only, where another target's wheel served."""
-    return outcome.steps
+    logs = tuple(_kept(step.log) if step.log else None for step in outcome.steps)
+    return Record(outcome=outcome, logs=logs)
 
 
 def run_document(
@@ -120,27 +115,10 @@ def run_document(
         "seconds": round(seconds, 3),
         "plan": {str(target): counts for target, counts in plan.counts().items()},
         "outcomes": [each.document() for each in records],
-        "unfinished": [
-            {
-                "project": it.build.pin.name,
-                "version": str(it.build.pin.version),
-                "target": str(it.build.target),
-                "reason": it.reason,
-            }
-            for it in unfinished
-        ],
+        "unfinished": [_unfinished(it) for it in unfinished],
         "news": told.document(),
         "fell": [it.document() for it in fell],
-        "unavailable": [
-            {
-                "project": it.pin.name,
-                "version": str(it.pin.version),
-                "branches": list(it.pin.branches),
-                "target": str(it.target),
-                "reason": it.reason,
-            }
-            for it in plan.unavailable
-        ],
+        "unavailable": [_unavailable(it) for it in plan.unavailable],
         "published": {
             "commit": commit,
             "changed": list(changed),
@@ -156,6 +134,26 @@ def run_document(
 def to_bytes(document: dict[str, Any]) -> bytes:
     """Return a document as it is stored: for people to read, and sealed, so that damage to it is noticed."""
     return readable(document)
+
+
+def _unfinished(it: Unfinished) -> dict[str, Any]:
+    pin, target = it.build.pin, it.build.target
+    return {
+        "project": pin.name,
+        "version": str(pin.version),
+        "target": str(target),
+        "reason": it.reason,
+    }
+
+
+def _unavailable(it: Unavailable) -> dict[str, Any]:
+    return {
+        "project": it.pin.name,
+        "version": str(it.pin.version),
+        "branches": list(it.pin.branches),
+        "target": str(it.target),
+        "reason": it.reason,
+    }
 
 
 def _result(outcome: Outcome) -> dict[str, Any]:

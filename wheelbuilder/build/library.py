@@ -19,7 +19,7 @@ from wheelbuilder.build.fetching import fetch
 from wheelbuilder.build.outcomes import FailureClass, StepFailedError
 from wheelbuilder.build.wheelcheck import UNREADABLE, requires_dist
 from wheelbuilder.errors import IntegrityError, UnreachableError
-from wheelbuilder.inputs.http import TIMEOUT, session, shown, unreachable
+from wheelbuilder.inputs.http import TIMEOUT, beginning, session, shown, unreachable
 from wheelbuilder.inputs.pins import Pin
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.plan.dependencies import (
@@ -40,7 +40,6 @@ CONNECTIONS = 16  # requests at a time
 FORMAT = 1  # raised when what is kept of a file is read in another way
 NO_FILE = "upstream has no file of it"
 MISSING = (404, 410)
-CHUNK = 1 << 20  # bytes
 MOST_METADATA = 16 << 20  # bytes; the largest real ones have a few hundred kilobytes
 
 Question = tuple[NormalizedName, Version, Target]
@@ -178,7 +177,8 @@ def _metadata(file: IndexFile, connection: requests.Session) -> bytes | None:
             if response.status_code in MISSING:
                 return None
             response.raise_for_status()
-            content = _bounded(response)
+            # More than any METADATA has is cut off: that has another digest.
+            content = beginning(response, MOST_METADATA + 1)
     except requests.RequestException as error:
         raise unreachable(url, error) from None
     _check(content, file, shown(url), "Tell the index; installers refuse the wheel too.")
@@ -193,16 +193,6 @@ def _check(metadata: bytes, file: IndexFile, place: str, hint: str) -> None:
             f"the bytes give {digest}.",
             hint,
         )
-
-
-def _bounded(response: requests.Response) -> bytes:
-    """Return a body, or its beginning where it is larger than any METADATA: that has another digest."""
-    content = b""
-    for chunk in response.iter_content(CHUNK):
-        content += chunk
-        if len(content) > MOST_METADATA:
-            break
-    return content
 
 
 def _kept(path: Path) -> Dependencies | None:

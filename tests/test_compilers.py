@@ -113,16 +113,22 @@ def objects(row: dict[str, Any]) -> tuple[int, int] | None:
     return told and (told["hits"], told["misses"])
 
 
-def test_cached_objects_give_the_same_wheel(place: Workplace) -> None:
-    made = compiling("cached", before=LOOK)
+def built_three_ways(place: Workplace, sdist: Sdist) -> dict[str, Any]:
+    """Build an sdist with an empty cache, with a full one and with none; return the record of the last."""
     rows = [
-        built(place, made, "environment.ANY = '1'"),
-        built(place, made, "environment.ANY = '2'"),
-        built(place, made, "environment.ANY = '3'", "--no-cache"),
+        built(place, sdist, "environment.ANY = '1'"),
+        built(place, sdist, "environment.ANY = '2'"),
+        built(place, sdist, "environment.ANY = '3'", "--no-cache"),
     ]
     assert [objects(row) for row in rows] == [(0, 2), (2, 0), None]
     assert len({row["wheel"]["sha256"] for row in rows}) == 1
-    for line in place.log(rows[-1], "build").splitlines():
+    return rows[-1]
+
+
+def test_cached_objects_give_the_same_wheel(place: Workplace) -> None:
+    made = compiling("cached", before=LOOK)
+    last = built_three_ways(place, made)
+    for line in place.log(last, "build").splitlines():
         if line.startswith("SEEN "):
             _, names, slots = line.split()
             assert names == f"{compilers.NAMES}/cc,{compilers.NAMES}/x86_64-linux-gnu-g++-12,None,None"
@@ -148,13 +154,7 @@ def test_what_the_preprocessor_sees_counts_and_so_do_flags(place: Workplace) -> 
 def test_the_same_holds_in_a_foreign_root(place: Workplace) -> None:
     foreign = replace(place, targets=(TARGET.replace("x86_64", "aarch64"),))
     made = compiling("foreign")
-    rows = [
-        built(foreign, made, "environment.ANY = '1'"),
-        built(foreign, made, "environment.ANY = '2'"),
-        built(foreign, made, "environment.ANY = '3'", "--no-cache"),
-    ]
-    assert [objects(row) for row in rows] == [(0, 2), (2, 0), None]
-    assert len({row["wheel"]["sha256"] for row in rows}) == 1
+    built_three_ways(foreign, made)
 
 
 def test_no_sdist_reads_what_another_has_written(place: Workplace) -> None:

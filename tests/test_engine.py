@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import signal
 import socket
 import subprocess
@@ -213,6 +214,24 @@ def test_an_interruption_ends_the_container() -> None:
     finally:
         process.reset()
     assert caught and not thread.is_alive() and running("wheelbuilder-interrupted") == []
+
+
+def test_a_container_that_cannot_be_removed_at_first_is_removed_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image()
+    real, refused = shutil.which(engine().name), tmp_path / "refused"
+    wrapper = tmp_path / engine().name
+    # As podman answers when a container ends while it is about to kill it.
+    wrapper.write_text(
+        f'#!/bin/sh\nif [ "$1" = rm ] && mkdir {refused} 2>/dev/null; '
+        f'then echo "container not running" >&2; exit 2; fi\nexec {real} "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    done = engine().run(image(), ("sleep", "300"), timeout=1, name="refused")
+    assert done.timed_out and refused.is_dir()
+    assert running("wheelbuilder-refused") == []
 
 
 def test_a_container_whose_driver_was_killed_is_reaped_and_others_are_not() -> None:

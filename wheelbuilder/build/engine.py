@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,7 @@ from wheelbuilder.build.containers import (
     mount_arguments,
     network_arguments,
 )
-from wheelbuilder.build.memory_watch import FOLDER, Notes, read_notes, watched
+from wheelbuilder.build.memory_watch import FOLDER, read_notes, watched
 from wheelbuilder.build.owners import OWNER_LABEL, is_alive, our_mark
 from wheelbuilder.build.stillness import Stillness, processor_time
 from wheelbuilder.errors import ConfigurationError, UnreachableError
@@ -29,6 +30,7 @@ from wheelbuilder.errors import ConfigurationError, UnreachableError
 ENGINE_FAILED = 125  # what `run` answers when not the command but the engine failed
 NO_COMMAND = (126, 127)  # what it answers when the command is not there or may not be run
 TRANSFER_TIMEOUT = 3600.0  # seconds for one pull or push
+REMOVAL_PAUSES = (0.0, 0.1, 0.5, 2.0)  # seconds before each try to remove containers
 TIMED_OUT = 124  # as timeout(1) has it
 SIGNALLED = 128  # from here on an exit status stands for a signal
 NEVER_STARTED = (None, "created", "configured", "initialized")
@@ -142,9 +144,22 @@ class Engine:
             guard = (
                 Stillness(log, partial(self._processor_time, container), silence) if log and silence else None
             )
-            done = self._carried_out(container, command, private, timeout, log, guard)
-            told = read_notes(notes) if memory is not None else None
-            killed = self._was_killed(container, done, told, log)
+            with self._removed_on_failure(container):
+                # podman's monitor creates a file named "oom" in the current directory, through a link too.
+                done = process.run(
+                    command, cwd=private, timeout=timeout, log=log and log.absolute(), guard=guard
+                )
+                told = read_notes(notes) if memory is not None else None
+                ended = done.ok or (told is not None and told.ended)
+                if not ended and not self._was_started(container, done):
+                    raise self._failed(done, log)
+            if ended:
+                # The build need not wait while its layers are taken apart.
+                _removals.submit(self.remove, container)
+            else:
+                self.remove(container)
+        ended_by_us = done.timed_out or done.given_up
+        killed = told is not None and not ended and not ended_by_us and not 0 <= done.exit_code < SIGNALLED
         return ContainerExit(
             exit_code=TIMED_OUT if done.timed_out else done.exit_code,
             seconds=done.seconds,
@@ -157,37 +172,13 @@ class Engine:
             stderr=done.stderr,
         )
 
-    def _carried_out(
-        self,
-        container: str,
-        command: tuple[str, ...],
-        cwd: Path,
-        timeout: float,
-        log: Path | None,
-        guard: Stillness | None,
-    ) -> process.Completed:
+    @contextmanager
+    def _removed_on_failure(self, container: str) -> Iterator[None]:
         try:
-            # podman's monitor creates a file named "oom" in the current directory, through a link too.
-            return process.run(command, cwd=cwd, timeout=timeout, log=log and log.absolute(), guard=guard)
+            yield
         except BaseException:
             self.remove(container)
             raise
-
-    def _was_killed(
-        self, container: str, done: process.Completed, notes: Notes | None, log: Path | None
-    ) -> bool:
-        """Say whether something outside of a container has ended it, and remove it."""
-        if done.ok or (notes and notes.ended):
-            # It has ended, and the build need not wait while its layers are taken apart.
-            _removals.submit(self.remove, container)
-            return False
-        try:
-            if not self._was_started(container, done):
-                raise self._failed(done, log)
-        finally:
-            self.remove(container)
-        ended_by_us = done.timed_out or done.given_up
-        return notes is not None and not ended_by_us and not 0 <= done.exit_code < SIGNALLED
 
     def _was_started(self, container: str, done: process.Completed) -> bool:
         state = self._inspect(container, "{{.State.Status}}")
@@ -218,8 +209,15 @@ class Engine:
         return done.stdout.strip() if done.ok else None
 
     def remove(self, *containers: str) -> None:
-        """Remove containers, running ones too; also once the run is being interrupted."""
-        process.run((self.name, *self.kind.remove, *containers), timeout=120, tidying=True)
+        """Remove containers, running ones too; also once the run is being interrupted.
+
+        podman fails to kill what ends at that very moment, and removes it when asked again.
+        """
+        command = (self.name, *self.kind.remove, *containers)
+        for pause in REMOVAL_PAUSES:
+            time.sleep(pause)
+            if process.run(command, timeout=120, tidying=True).ok:
+                return
 
     def settle(self) -> None:
         """Wait until the containers that have ended are removed (the end of the process waits too)."""

@@ -18,7 +18,8 @@ from wheelbuilder.build import environment
 from wheelbuilder.build.backend import ENVIRONMENT
 from wheelbuilder.build.containers import Mount
 from wheelbuilder.build.inside import native_cython, native_start
-from wheelbuilder.build.inside.native_cython import UnexpectedError, decoded, encoded, outdate, shown
+from wheelbuilder.build.inside.native_calls import UnexpectedError, decoded, encoded, shown
+from wheelbuilder.build.inside.native_cython import outdate
 from wheelbuilder.build.requirements import pip_options
 from wheelbuilder.build.toolchain import ensure
 from wheelbuilder.build.twins import Twins

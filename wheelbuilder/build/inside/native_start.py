@@ -1,6 +1,6 @@
 """Runs when the Python of a foreign build environment starts, and sees to it that its Cython runs natively.
 
-It lies in the environment as `_wheelbuilder_native`; every start pays for it, so it does and imports little.
+It lies in the environment as `_wheelbuilder_start`; every start pays for it, so it does and imports little.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 TRANSLATOR = "Cython.Build.Dependencies"  # has `cythonize`, which the others import from there
 COMMAND = "Cython.Distutils.old_build_ext"  # has a command that translates without it
 COMPILER = "Cython.Compiler.Main"  # setuptools imports it only to know that it is there
-PROGRAM = os.path.dirname(__file__) + "/_wheelbuilder_cython.py"
+PROGRAM = os.path.dirname(__file__) + "/_wheelbuilder_translator.py"
 # Options of an interpreter that change nothing of what Cython writes, but for where it looks (see `start`).
 HARMLESS = "BEIPRqsu"
 
@@ -96,7 +96,7 @@ class Finder:
 
     def exec_module(self, module: ModuleType) -> None:
         """Fill the deputy, or the module itself."""
-        from _wheelbuilder_cython import amend, stand_in
+        from wheelbuilder.build.inside.native_cython import amend, stand_in
 
         if self._name == TRANSLATOR:
             stand_in(module, self._python)

@@ -279,6 +279,27 @@ class TestNativeCode:
         path = self.made(tmp_path / "a", source, NATIVE, str(dependency), f"-Wl,-rpath,{tmp_path}")
         assert "does not promise: libdep.so.1" in imported(store, path, "--channel", "stable").error
 
+    @pytest.mark.parametrize(
+        ("paths", "words"),
+        [
+            ("$ORIGIN/sub:${ORIGIN}", ""),
+            ("$ORIGIN:/opt/dep/lib", "'/opt/dep/lib'"),
+            ("lib", "'lib'"),
+            ("$ORIGIN:", "''"),
+        ],
+    )
+    @pytest.mark.parametrize("tags", ["enable", "disable"], ids=["RUNPATH", "RPATH"])
+    def test_folders_of_the_machine_that_it_was_built_on(
+        self, paths: str, words: str, tags: str, store: DirectoryStore, tmp_path: Path
+    ) -> None:
+        flags = (f"-Wl,-rpath,{paths}", f"-Wl,--{tags}-new-dtags")
+        before = snapshot(store.path)
+        ended = imported(store, self.made(tmp_path / "a", "int f;", NATIVE, *flags), "--channel", "stable")
+        assert (ended.code == 0) is (not words)
+        if words:
+            assert f"{EXTENSION} looks for libraries in {words}, which is not" in ended.error
+            assert snapshot(store.path) == before
+
     def test_code_for_another_libc(self, store: DirectoryStore, tmp_path: Path) -> None:
         path = self.made(tmp_path / "a", "int f(void) { return 1; }", "cp311-cp311-musllinux_1_2_x86_64")
         assert "no code for musllinux" in imported(store, path, "--channel", "stable").error

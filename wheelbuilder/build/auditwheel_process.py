@@ -22,7 +22,7 @@ from auditwheel.wheel_abi import WheelAbIInfo, analyze_wheel_abi
 from auditwheel.wheeltools import InWheelCtx
 
 from wheelbuilder.build.auditwheel_places import look_only_in
-from wheelbuilder.build.elf_objects import is_of_a_wheel, needed, search_paths
+from wheelbuilder.build.elf_objects import foreign_paths, is_of_a_wheel, needed, search_paths
 
 ZIP_LEVEL = 6  # what is published is read thousands of times
 
@@ -102,11 +102,7 @@ def _outside(wheel: Path, libraries: dict[str, Path | None], exclude: list[str])
 
 def _has_foreign_paths(wheel: Path) -> bool:
     with zipfile.ZipFile(wheel) as archive:
-        return any(_foreign_paths(archive.read(name)) for name in archive.namelist())
-
-
-def _foreign_paths(data: bytes) -> bool:
-    return not all(map(is_of_a_wheel, search_paths(data)))
+        return any(foreign_paths(archive.read(name)) for name in archive.namelist())
 
 
 def _drop_foreign_paths(wheel: Path, patcher: ElfPatcher) -> None:
@@ -115,7 +111,7 @@ def _drop_foreign_paths(wheel: Path, patcher: ElfPatcher) -> None:
         context.zip_compression_level = ZIP_LEVEL
         for path in filter(Path.is_file, sorted(Path(context.name).rglob("*"))):
             data = path.read_bytes()
-            if _foreign_paths(data):
+            if foreign_paths(data):
                 kept = ":".join(filter(is_of_a_wheel, search_paths(data)))
                 if kept:
                     patcher.set_rpath(path, kept)

@@ -20,6 +20,8 @@ LEGACY_VERSIONS = {name: version for version, name in LEGACY.items()}
 def check(path: Path, platforms: Collection[str], exclude: Collection[str] = ()) -> None:
     """Raise StepFailedError WHEEL_CHECK if a wheel with native code needs more than one of its tags claims.
 
+    Or if one of its objects looks for libraries in a folder of the machine that it was built on.
+
     platforms: its platform tags. exclude: patterns of libraries that its users are known to have.
     """
     request = {

@@ -1,4 +1,4 @@
-"""Compares what a wheel needs with what its tags claim, as a process of its own: JSON in, JSON out.
+"""Compares what a wheel needs with what its tags claim, and with what it holds: JSON in, JSON out.
 
 A process a wheel, because auditwheel changes directory and caches by path.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from auditwheel.policy import Policy, WheelPolicies
 from auditwheel.wheel_abi import WheelAbIInfo, analyze_wheel_abi
 
 from wheelbuilder.build.auditwheel_places import NOWHERE, look_only_in
+from wheelbuilder.build.elf_objects import foreign_paths
 
 NO_FOLDERS = ""  # libraries of this machine say nothing about the consumer's
 GLIBC = re.compile(r"GLIBC_(?P<x>[0-9]+)\.(?P<y>[0-9]+)(\.[0-9]+)?")
@@ -29,7 +31,7 @@ def main() -> None:
 
 
 def answer(request: dict[str, Any]) -> dict[str, str]:
-    """Return {} if a wheel keeps each of its claims, else `refused` with a sentence.
+    """Return {} if a wheel keeps its claims and looks nowhere else for libraries, else `refused`: a sentence.
 
     Request: wheel; claims, each with tag, libc, version and arch; exclude, patterns of libraries.
     """
@@ -43,7 +45,8 @@ def answer(request: dict[str, Any]) -> dict[str, str]:
             refused = f"auditwheel refuses it: {' '.join(str(error).split())}"
         if refused:
             return {"refused": refused}
-    return {}
+    refused = _stray(Path(request["wheel"]))
+    return {"refused": refused} if refused else {}
 
 
 def _broken(claim: dict[str, Any], wheel: Path, exclude: frozenset[str]) -> str:
@@ -68,6 +71,15 @@ def _broken(claim: dict[str, Any], wheel: Path, exclude: frozenset[str]) -> str:
         return f"it uses symbols that {claim['tag']} forbids"
     if policy > abi.machine_policy:
         return "it uses instruction set extensions beyond the architecture's baseline"
+    return ""
+
+
+def _stray(wheel: Path) -> str:
+    """Return which object looks for libraries outside of the wheel, or an empty string."""
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            for folder in foreign_paths(archive.read(name)):
+                return f"{name} looks for libraries in {folder!r}, which is not named from $ORIGIN (RPATH)"
     return ""
 
 

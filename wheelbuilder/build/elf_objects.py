@@ -18,14 +18,22 @@ def needed(data: bytes) -> Iterator[str]:
 
 
 def search_paths(data: bytes) -> tuple[str, ...]:
-    """Return the folders that an object names for its libraries (DT_RPATH, DT_RUNPATH)."""
+    """Return the folders that an object names for its libraries (DT_RPATH, DT_RUNPATH).
+
+    The dynamic linker passes over a list without any word.
+    """
     lists = (*_entries(data, "rpath"), *_entries(data, "runpath"))
-    return tuple(folder for each in lists for folder in each.split(":"))
+    return tuple(folder for each in lists if each for folder in each.split(":"))
 
 
 def is_of_a_wheel(folder: str) -> bool:
     """Say whether such a folder is named from where the object is, and so is the same on each machine."""
     return folder.startswith(OWN)
+
+
+def foreign_paths(data: bytes) -> tuple[str, ...]:
+    """Return the folders of another machine that an object names for its libraries."""
+    return tuple(folder for folder in search_paths(data) if not is_of_a_wheel(folder))
 
 
 def _entries(data: bytes, kind: str) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -175,6 +176,21 @@ def test_the_one_who_stood_first_in_the_queue_may_be_killed(bench: Bench) -> Non
         first.kill()
         first.wait(LONG)
     assert second.wait(LONG) == 0
+
+
+def test_a_build_that_has_lost_patience_does_not_wait_as_long_for_each_compiler(bench: Bench) -> None:
+    with bench.occupied():
+        first = bench.start("gcc", "-c", "a.c")
+        until(lambda: waits(first))
+        first.send_signal(signal.SIGALRM)
+        assert first.wait(LONG) == bench.start("gcc", "-c", "b.c").wait(LONG) == 0
+    assert bench.run("gcc", "-c", "c.c") == 0  # it gets a slot, and the next one is patient again
+    with bench.occupied():
+        patient = bench.start("gcc", "-c", "d.c")
+        until(lambda: waits(patient))
+        with pytest.raises(subprocess.TimeoutExpired):
+            patient.wait(3)
+    assert patient.wait(LONG) == 0
 
 
 def test_each_build_gets_its_turn(bench: Bench) -> None:

@@ -22,6 +22,7 @@
 #define MOST_SLOTS 1024
 #define MOST_WORDS 8
 #define PATIENCE 600                              /* seconds; after that a compiler too many is the lesser evil */
+#define NEXT_PATIENCE 1                           /* seconds; of the next in a build where one has lost patience */
 #define PAUSE 2000000                             /* nanoseconds between two looks for a free slot */
 #define WAITING "waits-for-slot"                  /* the driver must not take this for hanging: stillness.py */
 #define HOLDS "WHEELBUILDER_HOLDS_SLOT"           /* in the environment of what runs in a slot: it needs no other */
@@ -153,6 +154,12 @@ static void stand_in(int queue) {
     while (flock(queue, LOCK_EX) && errno == EINTR && !impatient) continue;
 }
 
+/* A file with something in it says that the last one of this build has lost patience. */
+static int is_marked(int own) {
+    struct stat found;
+    return !fstat(own, &found) && found.st_size;
+}
+
 /* Wait for a slot; its file stays open in what this process becomes. Without a folder of slots there is no limit.
    parallel: the word of a link that may use more than one, or NULL; it gets the number of those that are free. */
 static void take_slot(char **parallel) {
@@ -169,13 +176,14 @@ static void take_slot(char **parallel) {
         if ((slots[count] = open_in(folder, name)) < 0) break;
     }
     sigaction(SIGALRM, &soon, &before);
-    alarm(PATIENCE);
+    alarm(is_marked(own) ? NEXT_PATIENCE : PATIENCE);
     if (own >= 0) stand_in(own);
     stand_in(queue);
     if (!impatient && count) taken = free_slot(slots, count);
     alarm(0);
     sigaction(SIGALRM, &before, NULL);
     close(queue);
+    if (own >= 0 && ftruncate(own, count && taken < 0)) perror(OWN_QUEUE);
     if (own >= 0) close(own);
     if (taken >= 0) fcntl(taken, F_SETFD, 0);
     if (parallel && taken >= 0) {

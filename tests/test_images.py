@@ -39,6 +39,19 @@ images.x86_64 = "{image}"
 """
 
 
+def made(sources: str = "") -> str:
+    return f"""
+[families.f]
+source = "archive"
+suite = "trixie"
+policy = "manylinux_2_41"
+architectures = ["x86_64"]
+pythons.cp313 = {{ path = "/usr/bin/python3.13", version = "3.13.5" }}
+packages = {{ build = ["gcc"], bare = ["python3"] }}
+{sources}
+"""
+
+
 def test_the_table_serves_what_it_promises() -> None:
     targets = {str(target) for family in catalogue().families.values() for target in family.targets}
     for python in ("cp39", "cp310", "cp311", "cp312", "cp313", "cp314"):
@@ -90,6 +103,15 @@ def test_more_packages_make_another_root_whatever_their_order() -> None:
     assert root.adding(root.packages[:1]) is root and root.adding(()) is root
 
 
+def test_a_root_from_places_of_its_own_is_another_root() -> None:
+    line = "deb [trusted=yes] https://mirror.example.org/debian stable main"
+    usual = parse(made()).families["f"].roots["x86_64", Role.BUILD]
+    own = parse(made(f'apt-sources.x86_64 = ["{line}"]')).families["f"].roots["x86_64", Role.BUILD]
+    assert (usual.apt_sources, usual.archive) == ((), "trixie") and own.apt_sources == (line,)
+    assert own.archive.startswith("trixie-") and own.digest != usual.digest
+    assert own.adding(("libffi-dev",)).apt_sources == own.apt_sources
+
+
 def test_a_bare_root_that_hides_folders_is_another_image() -> None:
     roots = parse(pulled(extra='bare-hides = ["/usr/include"]')).families["f"].roots
     build, bare = roots["x86_64", Role.BUILD], roots["x86_64", Role.BARE]
@@ -107,6 +129,11 @@ def test_a_bare_root_that_hides_folders_is_another_image() -> None:
         (pulled().replace("manylinux_2_28", "glibc"), "must look like manylinux_2_28"),
         (pulled().replace("images.x86_64", "images.vax"), "names 'vax'"),
         (pulled().replace("cp311 =", "py311 ="), "looks like cp311"),
+        (
+            made('apt-sources.x86_64 = ["https://mirror.example.org/debian"]'),
+            "must look like 'deb https://",
+        ),
+        (made('apt-sources.vax = ["deb https://mirror.example.org/debian x main"]'), "'vax' is not known"),
         (
             pulled() + pulled().replace("families.f", "families.g"),
             "f and g both serve cp311-manylinux_2_28_x86_64",

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from engines import root
+from small_archive import SmallArchive
 
 from wheelbuilder.build.cache import cache_home
 from wheelbuilder.build.missing import Kind, Missing
@@ -33,6 +35,17 @@ def test_the_archives_own_index_answers_for_each_architecture(arch: str) -> None
     assert len(curl) == 3 and curl[0].dependents >= curl[1].dependents >= curl[2].dependents
     assert none == () and eigen[0].name == "libeigen3-dev"
     assert {"libldap-dev", "awk"} <= index.names()  # one that packages only provide
+
+
+@pytest.mark.engine
+def test_a_root_from_a_place_of_its_own_is_looked_up_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # the place is another one each time
+    archive = SmallArchive(tmp_path / "archive", "wb-small")
+    with archive.served() as line:
+        own = replace(root(role=Role.BUILD), suite="small", apt_sources=(line,))
+        assert package_index(own, files=False).names() == {"wb-small"}
 
 
 @pytest.mark.engine

@@ -57,6 +57,8 @@ def test_a_toolchain_is_named_by_what_is_in_it() -> None:
     digests = {plan.digest for one in roots if (plan := blueprint(CATALOGUE, one))}
     wider = blueprint(CATALOGUE, roots[0].adding(["libyaml-dev"]))
     assert len(digests) == 2 and wider and wider.digest in digests
+    elsewhere = replace(wider.workshop, apt_sources=("deb https://mirror.example.org/debian bookworm main",))
+    assert replace(wider, workshop=elsewhere).digest not in digests
 
 
 @pytest.mark.parametrize("name", ["uname", "arch", "bash", "python3.11", "dpkg-architecture", "perl5.36.0"])

@@ -18,6 +18,7 @@ from elftools.elf.elffile import ELFFile
 from engines import engine, log_of
 from test_toolchain import FOREIGN
 
+from wheelbuilder.build.archive_lists import ArchiveLists
 from wheelbuilder.build.process import run
 from wheelbuilder.build.roots import ensure
 from wheelbuilder.errors import UnreachableError
@@ -46,13 +47,40 @@ def made(root: Root) -> None:
         ensure(engine(), root, log=log_of("foreign"), updates=False)
 
 
-def roots_of(target: Target, projects: tuple[str, ...]) -> None:
-    build, bare = (CATALOGUE.root(target, role) for role in (Role.BUILD, Role.BARE))
+def roots_of(catalogue: Catalogue, target: Target, projects: tuple[str, ...]) -> None:
+    build, bare = (catalogue.root(target, role) for role in (Role.BUILD, Role.BARE))
     for root in (build, bare, *((build.adding(SYSTEM_PACKAGES),) if "cffi" in projects else ())):
         made(root)
 
 
-def rebuilt(folder: Path, target: Target, projects: tuple[str, ...]) -> list[dict[str, Any]]:
+def other_source(root: Root, folder: Path) -> str:
+    """The line of sources.list for a root's release under its other name: stable for trixie, say."""
+    ArchiveLists(root=root, folder=folder).packages()
+    form, place, _, *components = (folder / "etc/apt/sources.list").read_text().splitlines()[0].split()
+    (release,) = (folder / "var/lib/apt/lists").glob(f"*_dists_{root.suite}_InRelease")
+    names = [line.split()[1] for line in release.read_text().splitlines() if line.startswith("Suite: ")]
+    return " ".join((form, place, *names, *components))
+
+
+def table_with_roots(target: Target, projects: tuple[str, ...], folder: Path) -> Path:
+    """Make the roots of a target and return the image table that has them.
+
+    A mirror may have lists of one day and packages of another: under the release's other name, it may
+    have an earlier state of the same release that is whole and signed.
+    """
+    try:
+        roots_of(CATALOGUE, target, projects)
+    except UnreachableError:
+        root = CATALOGUE.root(target, Role.BUILD)
+        row = f'{target.arch} = ["{other_source(root, folder / "lists")}"]'
+        table = folder / "images.toml"
+        table.write_text(f"{default_path().read_text()}\n[families.{root.family}.apt-sources]\n{row}\n")
+        roots_of(Catalogue.read(table), target, projects)
+        return table
+    return default_path()
+
+
+def rebuilt(folder: Path, target: Target, projects: tuple[str, ...], table: Path) -> list[dict[str, Any]]:
     """Build what there are wheels of, too, and return the outcomes."""
     lines = [f"{name}==={PROJECTS[name]}\n" for name in projects]
     (folder / "constraints.txt").write_text("".join(lines))
@@ -61,7 +89,7 @@ def rebuilt(folder: Path, target: Target, projects: tuple[str, ...]) -> list[dic
         'branches.one = "constraints.txt"\n'
     )
     words = ("rebuild", str(folder / "list.toml"), *projects, "--force", "--target", str(target), "--json")
-    more = ("--store", str(folder / "mirror"), "--rung", Rung.TOOLCHAIN.value)
+    more = ("--store", str(folder / "mirror"), "--rung", Rung.TOOLCHAIN.value, "--images", str(table))
     done = run((sys.executable, "-m", "wheelbuilder", *words, *more), network=True, env=CACHE)
     assert done.ok, done.stderr
     outcomes: list[dict[str, Any]] = json.loads(done.stdout)["outcomes"]
@@ -78,8 +106,8 @@ def machines(wheel: Path) -> set[str]:
 @pytest.mark.parametrize(("name", "projects"), ROWS)
 def test_a_foreign_target_gets_its_wheels(name: str, projects: tuple[str, ...], tmp_path: Path) -> None:
     target = CATALOGUE.target(name)
-    roots_of(target, projects)
-    outcomes = rebuilt(tmp_path, target, projects)
+    table = table_with_roots(target, projects, tmp_path)
+    outcomes = rebuilt(tmp_path, target, projects, table)
     ended = {it["project"]: (it["outcome"], it["rung"]) for it in outcomes}
     assert ended == dict.fromkeys(projects, ("built", Rung.TOOLCHAIN))
     wheels = sorted((tmp_path / "mirror" / "files").glob("*/*.whl"))

@@ -60,7 +60,13 @@ class ArchiveLists:
         skipped = "check/qemu,update,cleanup"  # nothing runs in it
         command = ("mmdebstrap", "--simulate", "--quiet", "--variant=custom", f"--skip={skipped}")
         process.check(
-            (*command, f"--architectures={self.root.arch.debian}", self.root.suite, str(self.folder)),
+            (
+                *command,
+                f"--architectures={self.root.arch.debian}",
+                self.root.suite,
+                str(self.folder),
+                *self.root.apt_sources,
+            ),
             timeout=TIMEOUT,
         )
 

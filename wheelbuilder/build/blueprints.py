@@ -40,7 +40,8 @@ class Blueprint:
     @property
     def digest(self) -> str:
         """Of all that decides its content."""
-        contents = (FORMAT, self.suite, self.host.debian, self.arch.debian, sorted(self.packages))
+        archive = self.workshop.archive
+        contents = (FORMAT, archive, self.host.debian, self.arch.debian, sorted(self.packages))
         return hashlib.sha256(json.dumps(contents).encode()).hexdigest()
 
     @property

@@ -34,6 +34,7 @@ def unpack(root: Root, folder: Path, *, log: Path, updates: bool = True) -> None
         suite=root.suite,
         architecture=root.arch.debian,
         packages=("?essential", *root.packages),
+        sources=root.apt_sources,
     )
     extract(contents, folder, log=log, updates=updates)
     for step in STEPS:

@@ -57,7 +57,13 @@ def _origin(catalogue: Catalogue) -> Root | None:
 
 
 def _make(root: Root, place: Path, log: Path) -> None:
-    contents = Contents(name="ccache", suite=root.suite, architecture=root.arch.debian, packages=("ccache",))
+    contents = Contents(
+        name="ccache",
+        suite=root.suite,
+        architecture=root.arch.debian,
+        packages=("ccache",),
+        sources=root.apt_sources,
+    )
     partial = place.with_name(f".partial-{our_mark()}")
     partial.parent.mkdir(exist_ok=True)
     try:

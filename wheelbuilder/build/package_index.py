@@ -106,7 +106,7 @@ def package_index(root: Root, *, files: bool = True) -> PackageIndex:
     files: what is in the packages too, which takes ten times as long to fetch as their names. Raises
     UnreachableError if it cannot be had; an old one serves all the same.
     """
-    suite = cache_home() / "packages" / f"{root.suite}-{FORMAT}"
+    suite = cache_home() / "packages" / f"{root.archive}-{FORMAT}"
     arch = root.arch.debian
     lists = {each: suite / f"{each}.files.gz" for each in (arch, ALL)} if files else {}
     index = PackageIndex(files=tuple(lists.values()), packages=suite / f"{arch}.packages.gz", arch=root.arch)

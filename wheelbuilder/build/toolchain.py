@@ -162,6 +162,7 @@ def _make(
             suite=plan.suite,
             architecture=plan.host.debian,
             packages=plan.packages,
+            sources=plan.workshop.apt_sources,
         )
         extract(contents, folder / "tree", log=log, updates=updates)
         lay_out(folder / "tree", plan.host, uname)

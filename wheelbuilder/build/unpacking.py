@@ -23,13 +23,15 @@ NO_PACKAGE = re.compile(
 class Contents:
     """What is unpacked. name: what people call the result. architecture: Debian's word for it.
 
-    packages: names, or patterns as apt takes them.
+    packages: names, or patterns as apt takes them. sources: lines of sources.list, in place of those that
+    mmdebstrap writes for the suite.
     """
 
     name: str
     suite: str
     architecture: str
     packages: tuple[str, ...]
+    sources: tuple[str, ...] = ()
 
 
 def extract(contents: Contents, folder: Path, *, log: Path, updates: bool = True) -> None:
@@ -44,7 +46,7 @@ def extract(contents: Contents, folder: Path, *, log: Path, updates: bool = True
     if not process.run(argv, log=log, timeout=TIME_LIMIT, network=True).ok:
         with log.open("rb") as file:
             file.seek(before)
-            raise _complaint(contents, file.read(), log)
+            raise _complaint(contents, file.read(), log, updates=updates)
 
 
 def _command(contents: Contents, folder: Path, *, updates: bool) -> tuple[str, ...]:
@@ -59,10 +61,13 @@ def _command(contents: Contents, folder: Path, *, updates: bool) -> tuple[str, .
         "--skip=cleanup/apt/cache",  # the packages' scripts are read afterwards
         contents.suite,
         str(folder),
+        *contents.sources,
     )
 
 
-def _complaint(contents: Contents, output: bytes, log: Path) -> ConfigurationError | UnreachableError:
+def _complaint(
+    contents: Contents, output: bytes, log: Path, *, updates: bool = True
+) -> ConfigurationError | UnreachableError:
     missing = dict.fromkeys(name.decode(errors="replace") for name in NO_PACKAGE.findall(output))
     if missing:
         names = " and no package ".join(missing)
@@ -71,12 +76,20 @@ def _complaint(contents: Contents, output: bytes, log: Path) -> ConfigurationErr
             "Correct the recipe or the image table; packages are searched at the suite's own archive.",
         )
     lines = [line for line in output.decode(errors="replace").splitlines() if line.startswith("E: ")]
-    fetching = any(line.startswith("E: Failed to fetch") for line in lines)
-    advice = (
-        "The mirror may be half updated: try later, or `images build --without-updates`. " if fetching else ""
-    )
+    fetches = sum(line.startswith("E: Failed to fetch") for line in lines)
     what = lines[0].removeprefix("E: ") if lines else "mmdebstrap failed"
-    return UnreachableError(f"{contents.name} cannot be unpacked: {what}", f"{advice}See {log}.")
+    more = f" (and {fetches - 1} more)" if fetches > 1 else ""
+    advice = _advice(updates=updates) if fetches else ""
+    return UnreachableError(f"{contents.name} cannot be unpacked: {what}{more}", f"{advice}See {log}.")
+
+
+def _advice(*, updates: bool) -> str:
+    """Say what helps against a mirror that has lists of one day and packages of another."""
+    without = ", use `--without-updates` of `wheelbuilder images build`" if updates else ""
+    return (
+        f"The mirror may be half updated: try later{without}, or name one that is whole"
+        " under apt-sources in the image table. "
+    )
 
 
 def discard(folder: Path) -> None:

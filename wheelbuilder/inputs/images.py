@@ -20,6 +20,7 @@ POLICY = re.compile(r"(manylinux|musllinux)_[0-9]+_[0-9]+")
 PINNED = re.compile(r"\S+@sha256:[0-9a-f]{64}")
 DISTRIBUTION = re.compile(r"[a-z]+(?:-[0-9]+(?:\.[0-9]+)*)?")
 INTERPRETER = re.compile(r"cp3[0-9]+")
+APT_SOURCE = re.compile(r"deb (?:\[[^\]\n]+\] )?[a-z]+:\S+ \S+(?: \S+)+")  # sources.list(5), one line
 
 
 class Role(StrEnum):
@@ -77,6 +78,7 @@ class Root:
     distribution: str = ""
     suite: str = ""  # archive families: the suite and the packages to install
     packages: tuple[str, ...] = ()
+    apt_sources: tuple[str, ...] = ()  # archive families: where from, in place of the archive's usual places
     image: str = ""  # registry families: the pinned reference
     hidden: tuple[str, ...] = ()  # registry families: folders that a bare root must not show
 
@@ -89,6 +91,12 @@ class Root:
     def tag(self) -> str:
         """The local image name that this root is cached under."""
         return f"localhost/wheelbuilder/{self.family}-{self.role}:{self.arch.name}-{self.digest[:16]}"
+
+    @property
+    def archive(self) -> str:
+        """The suite, with a mark of the places that it is taken from where the table names them."""
+        mark = hashlib.sha256(json.dumps(self.apt_sources).encode()).hexdigest()[:16]
+        return f"{self.suite}-{mark}" if self.apt_sources else self.suite
 
     def adding(self, packages: Iterable[str]) -> Root:
         """Return this root with more system packages in it; itself where they bring nothing new."""
@@ -260,7 +268,9 @@ def _archive_roots(
 ) -> Iterator[Root]:
     suite, distribution = row.get("suite", str), _distribution(row)
     chosen = {role: packages.strings(role.value) for role in Role}
-    for arch in row.strings("architectures"):
+    archs = row.strings("architectures")
+    sources = _apt_sources(row.table("apt-sources"), archs)
+    for arch in archs:
         for role in Role:
             root = Root(
                 family=name,
@@ -271,8 +281,21 @@ def _archive_roots(
                 distribution=distribution,
                 suite=suite,
                 packages=chosen[role],
+                apt_sources=sources.get(arch, ()),
             )
             yield _with_digest(root)
+
+
+def _apt_sources(row: Table, archs: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Return the lines of sources.list for each architecture that has its own."""
+    lines = {arch: row.strings(arch) for arch in archs if arch in row}
+    for arch, line in ((arch, line) for arch, each in lines.items() for line in each):
+        if not APT_SOURCE.fullmatch(line):
+            raise row.error(
+                arch, f"must look like 'deb https://mirror.example.org/debian trixie main', not {line!r}"
+            )
+    row.done()
+    return lines
 
 
 def _registry_roots(name: str, row: Table, architectures: dict[str, Architecture]) -> Iterator[Root]:
@@ -310,6 +333,6 @@ def _known(arch: str, row: Table, architectures: dict[str, Architecture]) -> Arc
 def _with_digest(root: Root) -> Root:
     # Only what decides the content: a new word in a row of the table is no reason to make all roots again.
     names = sorted(set(root.packages))
-    contents = (ROOT_FORMAT, root.suite, root.arch.debian, root.role, names, root.image, root.hidden)
+    contents = (ROOT_FORMAT, root.archive, root.arch.debian, root.role, names, root.image, root.hidden)
     digest = hashlib.sha256(json.dumps(contents).encode()).hexdigest()
     return replace(root, digest=digest)

@@ -41,6 +41,7 @@ def make_links(root: Path, offers: Iterable[Alternative]) -> None:
 
     A link that is there already, and one that would lead nowhere, is left alone.
     """
+    root = root.resolve()  # the cache may lie behind a link
     for offer in offers:
         link, path = root / offer.link.lstrip("/"), root / offer.path.lstrip("/")
         if os.path.lexists(link) or not os.path.lexists(path):

@@ -12,7 +12,7 @@ from wheelbuilder.build.blueprints import blueprint
 from wheelbuilder.build.emulation import MACHINE
 from wheelbuilder.build.toolchain import Toolchain, ensure
 from wheelbuilder.build.toolchain_layout import INSIDE
-from wheelbuilder.build.toolchain_names import BUILT_FOR, TELLING
+from wheelbuilder.build.toolchain_names import BUILT_FOR, TELLING, make_names
 from wheelbuilder.build.toolchain_proof import prove
 from wheelbuilder.errors import UnreachableError
 from wheelbuilder.inputs.images import Catalogue, Role, default_path
@@ -59,6 +59,16 @@ def test_a_toolchain_is_named_by_what_is_in_it() -> None:
     assert len(digests) == 2 and wider and wider.digest in digests
     elsewhere = replace(wider.workshop, apt_sources=("deb https://mirror.example.org/debian bookworm main",))
     assert replace(wider, workshop=elsewhere).digest not in digests
+
+
+def test_names_are_found_where_the_cache_is_reached_through_a_link(tmp_path: Path) -> None:
+    for folder, program in (("root", b"foreign"), ("disk/toolchain", Path("/bin/true").read_bytes())):
+        (tmp_path / folder / "usr/bin").mkdir(parents=True)
+        (tmp_path / folder / "usr/bin/sed").write_bytes(program)
+    (tmp_path / "toolchain").symlink_to("disk/toolchain")
+    host = CATALOGUE.architectures[MACHINE]
+    make_names(tmp_path / "root", tmp_path / "toolchain", host, tmp_path / "names")
+    assert (tmp_path / "names/bin/sed").readlink() == Path(f"{INSIDE}/usr/bin/sed")
 
 
 @pytest.mark.parametrize("name", ["uname", "arch", "bash", "python3.11", "dpkg-architecture", "perl5.36.0"])

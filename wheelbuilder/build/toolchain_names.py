@@ -43,11 +43,12 @@ def read_make_host(place: Path) -> str:
 
 def _names(root: Path, toolchain: Path, host: Architecture) -> Iterator[tuple[str, str]]:
     """Yield names, and the file names of the programs that they lead to."""
+    programs = (toolchain / "usr/bin").resolve()  # the cache may lie behind a link
     for path in sorted((root / "usr/bin").iterdir()):
         own = _followed(root, path)
-        program = (toolchain / "usr/bin" / own).resolve()
+        program = (programs / own).resolve()
         known = not TELLING.fullmatch(path.name) and not TELLING.fullmatch(own)
-        if known and program.is_relative_to(toolchain / "usr/bin") and is_program_of(program, host):
+        if known and program.is_relative_to(programs) and is_program_of(program, host):
             yield path.name, program.name
 
 

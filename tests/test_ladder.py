@@ -207,6 +207,16 @@ class TestOddBuilds:
         assert '    rung = "emulated"  # native-toolchain fails with compiler' in ended.stderr
         assert fell["shells"]["times"] == 1 and 'range = "<=1.0"' in fell["shells"]["recipe"]
 
+    def test_the_progress_tells_of_a_fall_when_it_happens(self, ended: Ended) -> None:
+        for name, words in {**FALLEN, "broken": ""}.items():
+            start = f"] {name}===1.0 {FOREIGN}: "
+            lines = [line.partition(start)[2] for line in ended.stderr.splitlines() if start in line]
+            (fall,) = (line for line in lines if line.startswith("falls "))
+            failure = "native-lost, at check" if name == "shrugs" else "compiler, at build"
+            assert fall.startswith(f"falls from native-toolchain to emulated ({failure}: ") and words in fall
+            at = lines.index(fall)
+            assert "build" in lines[:at] and "build" in lines[at + 1 :]
+
     def test_a_failure_on_both_rungs_is_the_slower_ones(self, ended: Ended) -> None:
         row = ended.outcomes["broken"]
         assert (row["outcome"], row["class"], row["rung"]) == ("failed", "compiler", "emulated")

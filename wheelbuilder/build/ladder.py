@@ -98,7 +98,7 @@ def _with(found: Toolchain, reason: str, *, pinned: bool = False) -> Way:
 
 
 def _after(fall: Fall) -> Way:
-    return Way(rung=Rung.EMULATED, reason=str(fall), fall=fall)
+    return Way(rung=fall.onto, reason=str(fall), fall=fall)
 
 
 def _toolchain(site: Site, root: Root, log: Path) -> Toolchain | str:

@@ -118,6 +118,11 @@ class Fall:
     toolchain: str
     remembered: bool = False
 
+    @property
+    def onto(self) -> Rung:
+        """The next rung: below the one that builds fall from, there is one."""
+        return Rung.EMULATED
+
     def __str__(self) -> str:
         when = " earlier" if self.remembered else ""
         return f"{self.rung} failed{when} with {self.failure}: {self.summary}"

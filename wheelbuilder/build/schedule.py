@@ -39,7 +39,8 @@ class Work:
     run: builds one, maybe on another machine. survey: says what a build lacks, as far as that can be
     known without foreign code. cost: what a build takes. known: the file name of a wheel that an
     earlier build of the project gave, or None. fallen: why a build is not tried on a faster rung, as an
-    earlier run has found, or None. tell: hears what waits for what.
+    earlier run has found, or None. tell: hears what waits for what. again: hears which failure is not the
+    end of a build, and how that is tried next.
     """
 
     run: Callable[[Task], Outcome | Needs]
@@ -48,6 +49,7 @@ class Work:
     known: Callable[[Build], str | None] = lambda _: None
     fallen: Callable[[Build], Fall | None] = lambda _: None
     tell: Callable[[Needs], None] = lambda _: None
+    again: Callable[[Failed, Attempt], None] = lambda _failed, _attempt: None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -208,6 +210,7 @@ class _Schedule:
                 self._earlier[task.build.key] = (*self._earlier.get(task.build.key, ()), result)
                 self._attempts[task.build.key] = again
                 self._paused.append((time.monotonic() + again.pause, task.build))
+                self._work.again(result, again)
             case _:
                 yield from self._graph.settle(self._whole(result))
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from wheelbuilder.build.graph import End
 from wheelbuilder.build.outcomes import Built, Covered, Failed, Needs, Step, Unfinished, Way
+from wheelbuilder.build.tasks import Attempt
 from wheelbuilder.cli.screen import say
 from wheelbuilder.inputs.rungs import Rung
 from wheelbuilder.plan.decisions import Build
@@ -61,6 +62,14 @@ class Progress:
             self._known |= {build.key for build in needs.builds}
         names = ", ".join(str(build.pin) for build in needs.builds)
         self._say(f"{needs.build.pin} {needs.build.target}: waits for {names}")
+
+    def again(self, failed: Failed, attempt: Attempt) -> None:
+        """Print why a build is tried once more, and on which rung if it falls from its own."""
+        with self._lock:
+            self._running.pop(failed.build.key, None)
+        fall, why = attempt.fall, f"{failed.failure}, at {failed.step}: {failed.summary}"
+        falls = f"falls from {fall.rung} to {fall.onto}" if fall and failed.fall == fall else "is tried again"
+        self._say(f"{failed.build.pin} {failed.build.target}: {falls} ({why})")
 
     def grown(self, builds: Sequence[Build]) -> None:
         """Print what comes too."""

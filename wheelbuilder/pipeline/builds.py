@@ -48,6 +48,7 @@ def _build(request: Request, site: Site, watch: Watch) -> Generator[End, None, N
         known=lambda build: newest_wheel(request.mirror.get(build.pin.name, ())),
         fallen=_fallen(request),
         tell=watch.waits,
+        again=watch.again,
     )
     deadline = None
     if request.deadline is not None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from wheelbuilder.build.graph import End
-from wheelbuilder.build.outcomes import Needs, Step
+from wheelbuilder.build.outcomes import Failed, Needs, Step
+from wheelbuilder.build.tasks import Attempt
 from wheelbuilder.inputs.images import Catalogue
 from wheelbuilder.inputs.lists import RequirementsList
 from wheelbuilder.inputs.rungs import Rung
@@ -35,6 +36,9 @@ class Watch(Protocol):
 
     def waits(self, needs: Needs) -> None:
         """A build waits for others, some of which may be new."""
+
+    def again(self, failed: Failed, attempt: Attempt) -> None:
+        """A build has failed and is tried again, in the same way or on the next rung."""
 
     def grown(self, builds: Sequence[Build]) -> None:
         """What was built requires more: these builds come too."""

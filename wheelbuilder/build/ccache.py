@@ -11,10 +11,9 @@ import os
 import shutil
 from pathlib import Path
 
-from wheelbuilder.build.cache import cache_home, locked
+from wheelbuilder.build import programs
 from wheelbuilder.build.emulation import MACHINE
-from wheelbuilder.build.owners import our_mark
-from wheelbuilder.build.unpacking import Contents, discard, extract
+from wheelbuilder.build.unpacking import Contents, extract
 from wheelbuilder.inputs.images import Catalogue, Role, Root, Source
 
 INSIDE = "/opt/wheelbuilder/ccache"
@@ -27,16 +26,13 @@ def ensure(catalogue: Catalogue, log: Path) -> Path | None:
     Raises UnreachableError where it could, and the archive does not answer.
     """
     root = _origin(catalogue)
-    if root is None:
-        return None
-    place = cache_home() / "programs" / f"ccache-{root.suite}-{root.arch.debian}"
-    if not place.exists():
-        if os.geteuid() != 0 or not shutil.which("mmdebstrap"):
-            return None
-        with locked(place.name):
-            if not place.exists():
-                _make(root, place, log)
-    return place
+    return programs.ensure(_name(root), lambda folder: _make(root, folder, log)) if root else None
+
+
+def name(catalogue: Catalogue) -> str:
+    """Return what its folder is called, "" where this machine cannot have it."""
+    root = _origin(catalogue)
+    return _name(root) if root else ""
 
 
 def command(folder: Path) -> str:
@@ -56,7 +52,13 @@ def _origin(catalogue: Catalogue) -> Root | None:
     return found[-1] if found else None
 
 
-def _make(root: Root, place: Path, log: Path) -> None:
+def _name(root: Root) -> str:
+    return f"ccache-{root.suite}-{root.arch.debian}"
+
+
+def _make(root: Root, folder: Path, log: Path) -> bool:
+    if os.geteuid() != 0 or not shutil.which("mmdebstrap"):
+        return False
     contents = Contents(
         name="ccache",
         suite=root.suite,
@@ -64,12 +66,7 @@ def _make(root: Root, place: Path, log: Path) -> None:
         packages=("ccache",),
         sources=root.apt_sources,
     )
-    partial = place.with_name(f".partial-{our_mark()}")
-    partial.parent.mkdir(exist_ok=True)
-    try:
-        extract(contents, partial, log=log)
-        for unused in ("dev", "etc", "var", "tmp", "usr/share"):
-            shutil.rmtree(partial / unused, ignore_errors=True)
-        partial.rename(place)
-    finally:
-        discard(partial)
+    extract(contents, folder, log=log)
+    for unused in ("dev", "etc", "var", "tmp", "usr/share"):
+        shutil.rmtree(folder / unused, ignore_errors=True)
+    return True

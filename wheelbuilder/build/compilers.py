@@ -14,11 +14,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from wheelbuilder.build import ccache, front, object_cache, slots, untrusted
+from wheelbuilder.build import ccache, front, object_cache, programs, slots, untrusted
 from wheelbuilder.build.containers import Mount
 from wheelbuilder.build.outcomes import Compiled
 from wheelbuilder.build.site import Site
 from wheelbuilder.errors import WheelbuilderError
+from wheelbuilder.inputs.images import Catalogue
 from wheelbuilder.plan.decisions import Build
 
 INSIDE = "/opt/wheelbuilder/compilers"
@@ -112,6 +113,11 @@ def ready(build: Build, site: Site, image: str, log: Path) -> Compilers:
             limit=site.compiler_cache,
         )
     return Compilers(front=before, slots=slots.ready(site.jobs + 1), cache=cache or None)
+
+
+def unused_programs(catalogue: Catalogue) -> Iterator[Path]:
+    """Yield the folders of programs that builds with this image table do not use."""
+    yield from programs.others((front.name(), ccache.name(catalogue)))
 
 
 def _made(make: Callable[[], Path | None], what: str, site: Site, log: Path) -> Path | None:

@@ -8,10 +8,9 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 
-from wheelbuilder.build import roots
+from wheelbuilder.build import programs, roots
 from wheelbuilder.build.cache import cache_home, locked
 from wheelbuilder.build.containers import Mount
 from wheelbuilder.build.emulation import MACHINE
@@ -46,6 +45,11 @@ def ensure(engine: Engine, catalogue: Catalogue, target: Target, image: str, *, 
     return place
 
 
+def name() -> str:
+    """Return what the folder of our program is called."""
+    return f"compiler-{MACHINE}-{hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]}"
+
+
 def _names(engine: Engine, image: str) -> Iterator[str]:
     done = engine.run(image, ("ls", "-1", *PLACES), timeout=TIME)
     yield from filter(COMPILER.fullmatch, done.stdout.split())
@@ -67,13 +71,9 @@ def _lay_out(place: Path, program: Path, names: Iterable[str]) -> None:
 
 def _program(engine: Engine, catalogue: Catalogue, target: Target, log: Path) -> Path | None:
     """Return our program for this machine's architecture, compiled in the first root that can."""
-    digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]
-    program = cache_home() / "programs" / f"compiler-{MACHINE}-{digest}" / PROGRAM
-    if not program.exists():
-        with locked(program.parent.name):
-            if not program.exists():
-                _compile(engine, _natives(catalogue, target), program, log)
-    return program if program.exists() else None
+    natives = _natives(catalogue, target)
+    place = programs.ensure(name(), lambda folder: _compile(engine, natives, folder, log))
+    return place and place / PROGRAM
 
 
 def _natives(catalogue: Catalogue, target: Target) -> Sequence[Root]:
@@ -84,7 +84,7 @@ def _natives(catalogue: Catalogue, target: Target) -> Sequence[Root]:
     return tuple(dict.fromkeys(root for root in found if root))[:2]
 
 
-def _compile(engine: Engine, natives: Sequence[Root], program: Path, log: Path) -> None:
+def _compile(engine: Engine, natives: Sequence[Root], made: Path, log: Path) -> bool:
     for root in natives:
         with tempfile.TemporaryDirectory(prefix="wheelbuilder-") as folder:
             out = Path(folder, "out")
@@ -100,8 +100,7 @@ def _compile(engine: Engine, natives: Sequence[Root], program: Path, log: Path) 
                 log=log,
             )
             if (out / PROGRAM).exists():
-                program.parent.mkdir(parents=True, exist_ok=True)
-                with suppress(FileExistsError):
-                    shutil.copy(out / PROGRAM, program.with_name(".partial"))
-                    program.with_name(".partial").replace(program)
-                return
+                made.mkdir()
+                shutil.copy(out / PROGRAM, made)
+                return True
+    return False

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from wheelbuilder.build import held, object_cache, shelf, untrusted
+from wheelbuilder.build import held, object_cache, programs, shelf, untrusted
 from wheelbuilder.build.cache import cache_home
 from wheelbuilder.build.owners import is_alive, our_mark
 
@@ -30,6 +30,7 @@ def sweep() -> None:
     shelf.sweep(cache_home())
     object_cache.sweep()
     held.sweep(cache_home() / "compilers", shelf.KEPT)
+    programs.sweep()
     _sweep_folders()
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import click
 
-from wheelbuilder.build import object_cache
+from wheelbuilder.build import held, object_cache
+from wheelbuilder.build.compilers import unused_programs
 from wheelbuilder.build.object_cache import Kept
-from wheelbuilder.cli.options import Size, dry_run_option, json_option
+from wheelbuilder.cli.options import Size, dry_run_option, images_option, json_option
+from wheelbuilder.cli.planning import read_catalogue
 from wheelbuilder.cli.screen import say, say_json
 from wheelbuilder.inputs.quantities import BYTES
 
@@ -34,11 +37,18 @@ def list_command(*, as_json: bool) -> None:
 
 @command.command("prune")
 @click.option("--keep", type=Size(), default=0, help="Leave as much of what was used last; else nothing.")
+@images_option
 @dry_run_option
-def prune_command(*, keep: int, dry_run: bool) -> None:
-    """Remove objects, those that were not used for longest first; what a build uses now stays."""
+def prune_command(*, keep: int, images: Path | None, dry_run: bool) -> None:
+    """Remove objects, those that were not used for longest first; what a build uses now stays.
+
+    Also the programs of other versions and older suites, which builds with the image table do not use.
+    """
     for it in object_cache.trim(keep, dry_run=dry_run):
         say(f"{'would remove' if dry_run else 'removed'} {_line(it)}")
+    for folder in unused_programs(read_catalogue(images)):
+        removed = "would remove" if dry_run else "removed" if held.remove(folder) else "a run uses"
+        say(f"{removed} {folder}")
 
 
 def _line(kept: Kept) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from wheelbuilder.build import held, toolchain
+from wheelbuilder.build import held, root_names, toolchain
 from wheelbuilder.build.blueprints import Blueprint, blueprint
 from wheelbuilder.build.cache import cache_home
 from wheelbuilder.build.engine_probe import find
@@ -167,6 +167,8 @@ def planned_toolchains(roots: Iterable[Root]) -> tuple[tuple[Root, Blueprint], .
 def prune_command(*, roots: tuple[Root, ...], preferred: str | None, dry_run: bool) -> None:
     """Remove images and toolchains that no row of the image table asks for, and containers of dead drivers.
 
+    Toolchains also lose what they have for roots that are not here any more.
+
     Roots with a recipe's system packages go too: the next run makes those it needs again.
     """
     engine = find(preferred)
@@ -174,18 +176,26 @@ def prune_command(*, roots: tuple[Root, ...], preferred: str | None, dry_run: bo
         say(f"removed the container {container}")
     current = {root.tag for root in click.get_current_context().obj.roots()}
     names = {root.tag.partition("-")[0] for root in roots}
-    for image in sorted(local_roots(engine) - current):
-        if any(image.startswith(f"{name}-") for name in names):
-            say(f"{'would remove' if dry_run else 'removing'} {image}")
-            if not dry_run:
-                remove(engine, image)
+    here = local_roots(engine)
+    stale = {image for image in here - current if any(image.startswith(f"{name}-") for name in names)}
+    for image in sorted(stale):
+        say(f"{'would remove' if dry_run else 'removing'} {image}")
+        if not dry_run:
+            remove(engine, image)
     families = {root.family for root in roots}
-    for name, folder in toolchain.unused(click.get_current_context().obj):
+    unused = tuple(toolchain.unused(click.get_current_context().obj))
+    gone = {folder for _, folder in unused}
+    for name, folder in unused:
         if name.partition("-")[0] in families:
-            if dry_run:
-                say(f"would remove {name} {folder}")
-            else:
-                say(f"{'removed' if held.remove(folder) else 'a run uses'} {name} {folder}")
+            _remove(name, folder, None if dry_run else held.remove)
+    for name, folder in root_names.unused(here - stale):
+        if name.partition("-")[0] in families and folder.parents[1] not in gone:
+            _remove(name, folder, None if dry_run else root_names.remove)
+
+
+def _remove(name: str, folder: Path, removed: Callable[[Path], bool] | None) -> None:
+    what = "would remove" if removed is None else "removed" if removed(folder) else "a run uses"
+    say(f"{what} {name} {folder}")
 
 
 @command.command("push")

@@ -80,7 +80,7 @@ def trim(limit: int, *, dry_run: bool = False) -> tuple[Kept, ...]:
     for it in there:
         if left <= limit:
             break
-        if dry_run or remove(it.folder):
+        if is_free(it.folder) if dry_run else remove(it.folder):
             gone.append(it)
             left -= it.size
     return tuple(gone)
@@ -106,6 +106,15 @@ def _home() -> Path:
     folder = cache_home() / "objects"
     folder.mkdir(exist_ok=True)
     return folder
+
+
+def is_free(folder: Path) -> bool:
+    """Say whether a folder could be removed now: no build uses it."""
+    with locked(LOCK):
+        held = lock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if held is not None:
+            os.close(held)
+    return held is not None
 
 
 def remove(folder: Path) -> bool:

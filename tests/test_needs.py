@@ -140,6 +140,31 @@ def path_of(store: DirectoryStore) -> set[str]:
     return set(resolve(store, Reference(channel="test")).projects.values())
 
 
+def test_a_diff_tells_of_needs_in_one_line_a_project(store: DirectoryStore) -> None:
+    claimed(store, claim(A, need(WHEEL, "b"), need(WHEEL, "b", ARM), judged=(X86, ARM)))
+
+    def said(old: str, new: str, *words: str) -> str:
+        ended = command("diff", old, new, "--store", store.path, *words)
+        assert ended.code == 0
+        return ended.out
+
+    details = (
+        f"{WHEEL} is needed by nightly, branch b, on {ARM}, {X86}; "
+        f"{OLD} is no longer needed by nightly, branch b, on {X86}"
+    )
+    assert said("test@1", "test", "--ours") == f"~ foo: {details}\n"
+    assert json.loads(said("test@1", "test", "--json")) == [
+        {"project": FOO, "filename": "", "kind": "needs", "ours": True, "details": details}
+    ]
+    assert "is no longer needed by nightly, branch b, on cp311-aarch64" in said("test", "test@1")
+    publish(store, "test", [Change(project=FOO, claim=claim(A, B))], run="", now=LATER)
+    claimed(store, claim(A, judged=(X86, ARM)))
+    publish(store, "test", [Change(project=FOO, claim=claim(A, B))], run="", now=LATER)
+    publish(store, "test", [Change(project=FOO, claim=claim(A))], run="", now=LATER)
+    since = "is not needed since 2026-02-03T04:05:06Z, not 2026-01-02T03:04:05Z"
+    assert said("test@4", "test") == f"~ foo: {OLD} {since}\n"
+
+
 def test_what_is_taken_off_or_shadowed_is_needed_by_nobody(store: DirectoryStore) -> None:
     yank(store, select(store, "test", ["foo==1.0"]), "old", AUTHOR)
     assert set(state(store).needs) == {A, B}

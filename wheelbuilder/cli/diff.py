@@ -11,7 +11,7 @@ from wheelbuilder.cli.screen import say, say_json
 from wheelbuilder.mirror.channels import Difference, Kind, Reference, diff, resolve
 from wheelbuilder.mirror.stores import open_existing
 
-SIGNS = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.CHANGED: "~"}
+SIGNS = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.CHANGED: "~", Kind.NEEDS: "~"}
 
 
 @click.command(name="diff")
@@ -21,7 +21,10 @@ SIGNS = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.CHANGED: "~"}
 @click.option("--ours", is_flag=True, help="Only wheels of ours, not upstream's files.")
 @json_option
 def command(old: str, new: str, address: str, ours: bool, as_json: bool) -> int:
-    """Say what B has that A has not, and the reverse; each is a CHANNEL or a CHANNEL@NUMBER."""
+    """Say what B has that A has not, and the reverse; each is a CHANNEL or a CHANNEL@NUMBER.
+
+    Also of which projects other branches need the files.
+    """
     store = open_existing(address)
     one, other = (resolve(store, Reference.parse(text)) for text in (old, new))
     found = [it for it in diff(store, one, other) if it.ours or not ours]
@@ -38,4 +41,4 @@ def command(old: str, new: str, address: str, ours: bool, as_json: bool) -> int:
 def _line(difference: Difference) -> str:
     whose = "" if difference.ours else " (upstream's)"
     details = f": {difference.details}" if difference.details else ""
-    return f"{SIGNS[difference.kind]} {difference.filename}{whose}{details}"
+    return f"{SIGNS[difference.kind]} {difference.filename or difference.project}{whose}{details}"

@@ -10,6 +10,7 @@ from pathlib import Path
 from packaging.utils import NormalizedName
 
 from wheelbuilder.errors import ConfigurationError, IntegrityError
+from wheelbuilder.mirror import needs
 from wheelbuilder.mirror.advance import Author, Draft, advance
 from wheelbuilder.mirror.commits import Commit, differing
 from wheelbuilder.mirror.heads import Head
@@ -48,16 +49,20 @@ class Reference:
 
 
 class Kind(StrEnum):
-    """What became of a file between two commits."""
+    """What became of a file between two commits, or of who needs a project's files."""
 
     ADDED = "added"
     REMOVED = "removed"
     CHANGED = "changed"
+    NEEDS = "needs"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
 class Difference:
-    """A file that two commits do not have alike. ours: not one of upstream's. details: what changed."""
+    """A file that two commits do not have alike. ours: not one of upstream's. details: what changed.
+
+    filename: "" where it is a project's files that other branches need.
+    """
 
     project: NormalizedName
     filename: str
@@ -128,7 +133,7 @@ def rollback(
 
 
 def diff(store: Store, old: Commit, new: Commit, *, cache: Path | None = None) -> tuple[Difference, ...]:
-    """Return what differs between two commits of any channels, file by file."""
+    """Return what differs between two commits of any channels, file by file; needs project by project."""
     names = differing(new, old)
     before, after = (
         read_states(store, {name: it.projects[name] for name in names if name in it.projects}, cache=cache)
@@ -181,6 +186,8 @@ def _differences(old: ProjectState, new: ProjectState) -> Iterator[Difference]:
             if details is not None:
                 kind, text = details
                 yield Difference(project=new.name, filename=filename, kind=kind, ours=ours, details=text)
+    if words := "; ".join(needs.changes((old.needs, old.unneeded), (new.needs, new.unneeded))):
+        yield Difference(project=new.name, filename="", kind=Kind.NEEDS, ours=True, details=words)
 
 
 def _details(

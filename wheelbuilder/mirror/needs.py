@@ -60,6 +60,21 @@ def as_tree(needs: Iterable[Need]) -> Tree:
     return tree
 
 
+def changes(
+    old: tuple[Iterable[Need], Mapping[str, str]], new: tuple[Iterable[Need], Mapping[str, str]]
+) -> Iterator[str]:
+    """Yield in words what became of needs, and of since when files are not needed, of one project."""
+    (needed, idle), (needed_now, idle_now) = (({*needs}, dict(unneeded)) for needs, unneeded in (old, new))
+    for words, found in (("needed by", needed_now - needed), ("no longer needed by", needed - needed_now)):
+        for filename, owners in as_tree(found).items():
+            for owner, branches in owners.items():
+                for branch, targets in branches.items():
+                    yield f"{filename} is {words} {owner}, branch {branch}, on {', '.join(targets)}"
+    for filename in sorted(idle.keys() & idle_now.keys()):
+        if idle[filename] != idle_now[filename]:
+            yield f"{filename} is not needed since {idle_now[filename]}, not {idle[filename]}"
+
+
 def of_tree(tree: Mapping[str, Any]) -> tuple[Need, ...]:
     """Read what `as_tree` gave; ValueError where it did not."""
     try:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from builds import WAY
 from mirrors import NOW
-from packaging.utils import canonicalize_name
-from samples import X86, pin
+from packaging.utils import NormalizedName, canonicalize_name
+from samples import ARM, X86, pin
 from sdists import FileIndex, Workplace, in_tree
 from simple_index import Answer
 from sites import site
@@ -20,14 +20,17 @@ from tinywheel import make_wheel
 from wheelbuilder.build import shelf
 from wheelbuilder.build.channel import Channel
 from wheelbuilder.build.outcomes import Built, BuiltWheel, FailureClass, StepFailedError
-from wheelbuilder.build.prerequisites import LacksWheelsError, resolve, wheels
+from wheelbuilder.build.prerequisites import LacksWheelsError, for_trial, resolve, wheels
 from wheelbuilder.build.site import Site
 from wheelbuilder.build.tasks import Given
+from wheelbuilder.inputs.targets import Target
 from wheelbuilder.mirror.directory import DirectoryStore
 from wheelbuilder.mirror.publish import Change, publish
 from wheelbuilder.mirror.read import contents
 from wheelbuilder.mirror.wheels import read_wheel
 from wheelbuilder.plan.decisions import Build
+
+LATE = canonicalize_name("late")
 
 
 @pytest.fixture(autouse=True)
@@ -174,6 +177,67 @@ def test_a_later_run_needs_what_an_earlier_one_published(index: FileIndex, tmp_p
     assert list(later.outcomes) == ["asking"]
     assert "late==1.0" in later.outcomes["asking"]["build_environment"]
     assert work.audit().code == 0
+
+
+class TestTrials:
+    PINNED = ("late===1.0", "late-too===1.0")
+
+    def needed(self, here: Site) -> list[str] | None:
+        """The wheels with which a trial imports what requires `late`."""
+        files = for_trial(["late>=0.5"], X86, here, constraints=self.PINNED)
+        return None if files is None else sorted(path.name for path in wheels(files, here))
+
+    def planned(self, here: Site, *targets: Target) -> dict[tuple[NormalizedName, Target], tuple[Build, ...]]:
+        with pytest.raises(LacksWheelsError) as caught:
+            resolve(["late==1.0"], X86, here)
+        (build,) = caught.value.builds
+        return {(LATE, it): (replace(build, target=it, key=f"planned{it.arch}"),) for it in targets}
+
+    def test_what_the_channel_has_and_needs_itself_is_there(self, index: FileIndex, tmp_path: Path) -> None:
+        index.page("late-too", [])
+        assert self.needed(site(index, tmp_path)) is None
+        one = make_wheel(tmp_path, "late", requires=("late-too",))
+        newer, two = make_wheel(tmp_path, "late", "2.0"), make_wheel(tmp_path, "late-too")
+        assert self.needed(site(index, tmp_path, channel=channel(tmp_path / "a", one, newer))) is None
+        both = site(index, tmp_path, channel=channel(tmp_path / "b", one, newer, two))
+        assert self.needed(both) == [one.name, two.name]
+
+    def test_what_the_run_has_built_is_there(self, index: FileIndex, tmp_path: Path) -> None:
+        bench = Workbench(tmp_path / "bench")
+        planned = self.planned(site(index, tmp_path), X86, ARM)
+        here = site(index, tmp_path, planned=planned)
+        assert self.needed(here) is None  # and nobody waits for it
+        (arm,) = planned[LATE, ARM]
+        bench.build(arm, here)  # pure: it serves every target
+        assert self.needed(here) == ["late-1.0-py3-none-any.whl"]
+
+    def test_what_the_run_builds_is_taken_from_the_channel_until_then(
+        self, index: FileIndex, tmp_path: Path
+    ) -> None:
+        planned = self.planned(site(index, tmp_path), X86)
+        before = make_wheel(tmp_path, "late", build="1")
+        here = site(index, tmp_path, planned=planned, channel=channel(tmp_path, before))
+        assert self.needed(here) == [before.name]
+
+    def test_what_others_require_wrongly_is_not_the_fault_of_the_tried(
+        self, index: FileIndex, tmp_path: Path
+    ) -> None:
+        one = make_wheel(tmp_path, "late", requires=("late-too @ https://example.org/x.whl",))
+        here = site(index, tmp_path, channel=channel(tmp_path, one))
+        assert self.needed(here) is None
+
+
+@pytest.mark.engine
+def test_a_trial_imports_with_what_only_we_have(index: FileIndex, tmp_path: Path) -> None:
+    asking = in_tree("asking", "return pack(folder, {'asking.py': b'import late; 1 / 0'}, requires=['late'])")
+    index.offer(asking)
+    work = Workplace(folder=tmp_path / "work", index=index)
+    work.write(["late===1.0"])
+    assert work.run().code == 0
+    work.write(["late===1.0", asking])
+    row = work.run().outcomes["asking"]
+    assert (row["outcome"], row["class"]) == ("failed", "import-failed"), row
+    assert "ZeroDivisionError" in row["summary"]
 
 
 def test_what_was_given_and_does_not_help_is_not_asked_for_again(index: FileIndex, tmp_path: Path) -> None:

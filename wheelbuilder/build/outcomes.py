@@ -10,6 +10,7 @@ from wheelbuilder.build.missing import Missing
 from wheelbuilder.inputs.rungs import Rung
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.plan.decisions import Build
+from wheelbuilder.plan.files import IndexFile
 from wheelbuilder.shown import without_secrets
 
 NOT_STARTED = "not started: deadline"  # why a build is left to the next run
@@ -103,6 +104,12 @@ class BuiltWheel:
     def filename(self) -> str:
         """The wheel's file name."""
         return self.path.name
+
+    def as_index_file(self) -> IndexFile:
+        """Return it as the planner sees files; it has no URL."""
+        return IndexFile(
+            filename=self.filename, url="", sha256=self.sha256, requires_python=self.requires_python
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from wheelbuilder.inputs.images import Role
 from wheelbuilder.inputs.pins import Origin, Pin
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.plan.decisions import Build
-from wheelbuilder.plan.files import IndexFile, parse_filename, requires_python_accepts
+from wheelbuilder.plan.files import IndexFile, accepts, parse_filename, requires_python_accepts
 from wheelbuilder.plan.keys import key_of
 
 
@@ -67,7 +67,7 @@ def resolve(
             return resolver.resolve(requirements, constraints=constraints)
         except NoWheelError as error:
             texts = _without_wheel(requirements, constraints, resolver, site)
-            asked = [_asked(text, constraints, site) for text in texts]
+            asked = [_asked(text, (*site.build_constraints, *constraints)) for text in texts]
             reason = error.reason
         if folders := _published(asked, target, site) - tried:
             tried |= folders
@@ -85,6 +85,27 @@ def resolve(
         _offer((shelf.place(build, site) for build in lacking.values()), target, site)
 
 
+def for_trial(
+    requirements: Sequence[str], target: Target, site: Site, *, constraints: tuple[str, ...] = ()
+) -> tuple[IndexFile, ...] | None:
+    """Return the wheels that a wheel needs to be imported; None where some of them has none yet.
+
+    What the index lacks, the channel may have, or this run may have built it; nobody waits for it.
+    Raises StepFailedError REQUIREMENTS for a requirement that is not one.
+    """
+    resolver, tried = site.resolver(target, for_trial=True), set[Path]()
+    while True:
+        try:
+            return resolver.resolve(requirements, constraints=constraints)
+        except NoWheelError:
+            found = set(_on_hand(requirements, constraints, resolver, site)) - tried
+        if not found:
+            return None
+        for folder in found:
+            resolver.add(folder)
+        tried |= found
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Asked:
     """A requirement without a wheel. specifier: with what constraints add."""
@@ -93,6 +114,12 @@ class _Asked:
     name: NormalizedName
     raw_name: str
     specifier: SpecifierSet
+
+    def builds(self, site: Site) -> Iterator[Build]:
+        """Yield the run's own builds that give it, for any target."""
+        for (name, _), builds in site.planned.items():
+            if name == self.name:
+                yield from (build for build in builds if self.specifier.contains(build.pin.version))
 
     def planned(self, target: Target, site: Site) -> Build | None:
         """Return the run's own build that gives it."""
@@ -104,10 +131,10 @@ class _Asked:
         return max(fitting, key=lambda build: build.pin.version, default=None)
 
 
-def _asked(text: str, constraints: tuple[str, ...], site: Site) -> _Asked:
+def _asked(text: str, constraints: tuple[str, ...]) -> _Asked:
     requirement = Requirement(text)
     name, specifier = canonicalize_name(requirement.name), requirement.specifier
-    for bound in map(Requirement, (*site.build_constraints, *constraints)):
+    for bound in map(Requirement, constraints):
         if canonicalize_name(bound.name) == name:
             specifier &= bound.specifier
     return _Asked(text=text, name=name, raw_name=requirement.name, specifier=specifier)
@@ -115,14 +142,37 @@ def _asked(text: str, constraints: tuple[str, ...], site: Site) -> _Asked:
 
 def _published(asked: Iterable[_Asked], target: Target, site: Site) -> set[str]:
     """Return folders with wheels of the channel that give what is asked for and the run does not build."""
-    channel, folders = site.channel, set[str]()
-    if channel is None:
-        return folders
-    for it in asked:
-        wheel = None if it.planned(target, site) else channel.wheel(it.name, it.specifier, target)
-        if wheel and channel.fetched(wheel, folder := site.wheelhouse(target) / f"file-{wheel.sha256}"):
-            folders.add(str(folder))
-    return folders
+    others = (it for it in asked if not it.planned(target, site))
+    return {str(folder) for it in others if (folder := _fetched(it, target, site))}
+
+
+def _fetched(asked: _Asked, target: Target, site: Site) -> Path | None:
+    """Return a folder with the channel's wheel of what is asked for."""
+    wheel = site.channel.wheel(asked.name, asked.specifier, target) if site.channel else None
+    if site.channel is None or wheel is None:
+        return None
+    folder = site.wheelhouse(target) / f"file-{wheel.sha256}"
+    return folder if site.channel.fetched(wheel, folder) else None
+
+
+def _on_hand(
+    requirements: Iterable[str], constraints: tuple[str, ...], resolver: Resolver, site: Site
+) -> Iterator[Path]:
+    """Yield folders with wheels, of this run or of the channel, of what is required and has no other."""
+    target = resolver.target
+    try:
+        texts = _without_wheel(requirements, constraints, resolver, site)
+    except StepFailedError:  # of what others require: that is no fault of the wheel that is tried
+        return
+    for asked in (_asked(text, constraints) for text in texts):
+        here = [
+            shelf.place(build, site)
+            for build in asked.builds(site)
+            if (built := shelf.take(build, site)) and accepts(target, built.wheel.as_index_file())
+        ]
+        yield from here
+        if not here and (folder := _fetched(asked, target, site)):
+            yield folder
 
 
 def _offer(folders: Iterable[Path], target: Target, site: Site) -> None:

@@ -9,7 +9,7 @@ from enum import Enum, auto
 from wheelbuilder.build.outcomes import Built, FailureClass, StepFailedError
 from wheelbuilder.inputs.targets import Target
 from wheelbuilder.plan.decisions import Build
-from wheelbuilder.plan.files import IndexFile, accepts, parse_filename
+from wheelbuilder.plan.files import accepts, parse_filename
 
 NATIVE = platform.machine()
 
@@ -55,13 +55,7 @@ def waits_for(target: Target, targets: Iterable[Target], known: str | None) -> t
 
 def serves(build: Build, by: Built) -> bool:
     """Say whether the target of a build accepts another target's wheel, by its name and what it requires."""
-    wheel = IndexFile(
-        filename=by.wheel.filename,
-        url="",
-        sha256=by.wheel.sha256,
-        requires_python=by.wheel.requires_python,
-    )
-    return accepts(build.target, wheel)
+    return accepts(build.target, by.wheel.as_index_file())
 
 
 def refuse_namesake(filename: str, declined: str) -> None:

@@ -28,7 +28,7 @@ from wheelbuilder.build.containers import ContainerExit
 from wheelbuilder.build.ladder import Footing
 from wheelbuilder.build.outcomes import BuiltWheel, FailureClass, StepFailedError
 from wheelbuilder.build.repair import Repaired
-from wheelbuilder.build.requirements import NoWheelError, applicable, satisfied
+from wheelbuilder.build.requirements import applicable, satisfied
 from wheelbuilder.build.site import Bench, Site
 from wheelbuilder.build.tasks import Task
 from wheelbuilder.build.variables import variables
@@ -208,19 +208,15 @@ class Stages:
         """Install and import it where nothing but Python is."""
         build, site = self.build, self.site
         needed = applicable(facts.requires_dist, build.target)
-        try:
-            resolver = site.resolver(build.target, for_trial=True)
-            files = resolver.resolve(needed, constraints=site.beside(build.pin, build.target))
-            partial = False
-        except NoWheelError:
-            files, partial = (), True
+        pinned = site.beside(build.pin, build.target)
+        files = prerequisites.for_trial(needed, build.target, site, constraints=pinned)
         trial.run(
             trial.Trial(
                 wheel=repaired.wheel,
-                dependencies=prerequisites.wheels(files, site),
+                dependencies=prerequisites.wheels(files or (), site),
                 requirement=f"{build.pin.name}=={build.pin.version}",
                 modules=facts.top_level if build.recipe.imports is None else build.recipe.imports,
-                partial=partial,
+                partial=files is None,
                 outside=repaired.outside,
             ),
             trial.Consumer(

@@ -14,7 +14,7 @@ from engines import engine, image, log_of, root
 from wheelbuilder.build.cache import cache_home
 from wheelbuilder.build.roots import ensure, local_roots, remove
 from wheelbuilder.build.smoke import smoke
-from wheelbuilder.errors import IntegrityError
+from wheelbuilder.errors import IntegrityError, UnreachableError
 from wheelbuilder.inputs.images import Role, Root
 
 pytestmark = pytest.mark.engine
@@ -87,3 +87,9 @@ def test_a_root_of_another_machine_is_refused() -> None:
 def test_a_build_root_without_a_compiler_does_not_pass() -> None:
     with pytest.raises(Exception, match=r"start-up test.*cc: not found"):
         smoke(engine(), replace(root(), role=Role.BUILD), image())
+
+
+def test_a_root_that_does_not_answer_in_time_is_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wheelbuilder.build.smoke.TIMEOUT", 0.001)
+    with pytest.raises(UnreachableError, match=r"start-up test: it had not ended after 0\.001 s"):
+        smoke(engine(), root(), image())

@@ -55,6 +55,15 @@ class TestInABareRoot:
         assert (ended.code, ended.err) == (0, f"{wheel.name}: tried on {TARGET}\n")
         assert held(store) == {wheel.name}
 
+    def test_what_it_needs_may_be_in_the_channel_alone(
+        self, store: DirectoryStore, index: FileIndex, tmp_path: Path
+    ) -> None:
+        wheel = make_wheel(tmp_path, requires=("before",), body="import before; print(before.NOTHING)")
+        ended = imported(store, wheel, "--upstream", index.url, "--target", TARGET)
+        assert ended.code == 4 and "has no attribute 'NOTHING'" in ended.error
+        wheel = make_wheel(tmp_path, requires=("before",), body="import before; print(before.VERSION)")
+        assert imported(store, wheel, "--upstream", index.url, "--target", TARGET).code == 0
+
     def test_what_cannot_be_imported_is_refused(self, store: DirectoryStore, tmp_path: Path) -> None:
         good = make_wheel(tmp_path, "good")
         bad = make_wheel(tmp_path, body="raise OSError('no such machine')")

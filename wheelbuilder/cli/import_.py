@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from wheelbuilder.build.cache import cache_home
+from wheelbuilder.build.channel import Channel
 from wheelbuilder.cli.options import author, counted, dry_run_option, store_option
 from wheelbuilder.cli.screen import say
 from wheelbuilder.errors import ConfigurationError, IntegrityError
@@ -19,7 +20,7 @@ from wheelbuilder.mirror.care import some
 from wheelbuilder.mirror.import_trials import Means, hindrance, try_all
 from wheelbuilder.mirror.imports import Checked, Complaint, Terms, check, rehearsed, shadowing, take_over
 from wheelbuilder.mirror.layout import blob_key, check_channel
-from wheelbuilder.mirror.read import states_cache
+from wheelbuilder.mirror.read import contents, states_cache
 from wheelbuilder.mirror.stores import open_store
 from wheelbuilder.mirror.wheels import NewWheel
 from wheelbuilder.plan.upstream import UpstreamIndex
@@ -69,7 +70,6 @@ def command(
     where = _channel(channel, listed)
     index = UpstreamIndex(_asked(upstream, listed), cache_home() / "http")
     recipes = listed.recipes if listed else Recipes({})
-    means = Means(catalogue=catalogue, recipes=recipes, index=index, ask=not no_upstream)
     store = open_store(address)
     checked, complaints = check(wheels, _terms(catalogue, listed, target))
     good = [it.wheel for it in checked]
@@ -79,6 +79,8 @@ def command(
     words = author(f"imported {some(sorted(wheel.filename for wheel in good))}")
     rehearsal = rehearsed(store, where, good, words, cache=states_cache())  # before a trial takes its time
     if not no_trial:
+        served = Channel(files=contents(store, where, cache=states_cache()).projects, download=store.download)
+        means = Means(catalogue=catalogue, recipes=recipes, index=index, ask=not no_upstream, channel=served)
         _refuse(_try(checked, means), len(wheels))
     if dry_run:
         _list(good)

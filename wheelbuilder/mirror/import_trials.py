@@ -10,8 +10,9 @@ from pathlib import Path
 
 from wheelbuilder.build import engine_probe, prerequisites, trial, workplace
 from wheelbuilder.build.bounds import Bounds
+from wheelbuilder.build.channel import Channel
 from wheelbuilder.build.outcomes import StepFailedError
-from wheelbuilder.build.requirements import NoWheelError, applicable
+from wheelbuilder.build.requirements import applicable
 from wheelbuilder.build.site import Site
 from wheelbuilder.errors import UnreachableError
 from wheelbuilder.inputs.images import Catalogue, Role, Root, Source
@@ -42,12 +43,16 @@ class Tried:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Means:
-    """What trials are made with. ask: whether the index may be asked for the wheels' dependencies."""
+    """What trials are made with. ask: whether the index may be asked for the wheels' dependencies.
+
+    channel: may have what the index lacks of them.
+    """
 
     catalogue: Catalogue
     recipes: Recipes
     index: UpstreamIndex
     ask: bool
+    channel: Channel
 
 
 def hindrance() -> str:
@@ -79,6 +84,7 @@ def _opened(means: Means) -> AbstractContextManager[Site]:
         build_constraints=(),
         constraints={},
         planned=(),
+        channel=means.channel,
     )
 
 
@@ -139,9 +145,8 @@ def _dependencies(checked: Checked, target: Target, site: Site, *, ask: bool) ->
     if required and not ask:
         return None
     try:
-        return prerequisites.wheels(site.resolver(target, for_trial=True).resolve(required), site)
-    except NoWheelError:
-        return None
+        files = prerequisites.for_trial(required, target, site)
+        return None if files is None else prerequisites.wheels(files, site)
     except StepFailedError as error:
         raise UnreachableError(
             f"What {checked.path.name} needs for its trial cannot be had: {error.summary}.",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wheelbuilder.build.emulation import header, interpreter, interpreters
+from wheelbuilder.build.emulation import SETTINGS, header, interpreter, interpreters, settings
 from wheelbuilder.inputs.images import Catalogue, default_path
 
 AARCH64 = """{state}
@@ -56,3 +56,10 @@ def test_a_header_is_what_real_programs_of_this_machine_begin_with() -> None:
 
 def test_headers_of_all_architectures_differ() -> None:
     assert len({header(arch) for arch in ARCHITECTURES.values()}) == len(ARCHITECTURES)
+
+
+def test_only_a_foreign_machine_sets_up_its_emulator() -> None:
+    assert settings("arm64", "x86_64") == SETTINGS["arm64"] and settings("arm64", "aarch64") == {}
+    # Another architecture's emulator would refuse the name.
+    others = {arch.oci for arch in ARCHITECTURES.values()} - {"arm64"}
+    assert others and all(settings(oci, "x86_64") == {} for oci in others)

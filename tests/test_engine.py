@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import shutil
@@ -17,6 +18,7 @@ from engines import engine, image, root
 
 from wheelbuilder.build import process
 from wheelbuilder.build.containers import ContainerExit, Mount
+from wheelbuilder.build.emulation import MACHINE
 from wheelbuilder.build.engine import KINDS, Engine
 from wheelbuilder.build.owners import our_mark
 from wheelbuilder.errors import ConfigurationError, InterruptedRunError, UnreachableError
@@ -24,6 +26,7 @@ from wheelbuilder.inputs.images import Role
 
 pytestmark = pytest.mark.engine
 MIB = 1 << 20
+HWCAP_PACA, HWCAP_PACG = 1 << 30, 1 << 31  # asm/hwcap.h of the kernel
 
 
 def python(program: str, *, timeout: float = 60, memory: int | None = None, pids: int = 256) -> ContainerExit:
@@ -300,6 +303,23 @@ def test_a_foreign_root_runs() -> None:
         image("aarch64"), ("python3", "-c", "import os; print(os.uname().machine)"), timeout=60
     )
     assert done.stdout == "aarch64\n" and done.stderr == ""
+
+
+def test_an_emulated_processor_differs_from_the_full_one_in_pointer_authentication_alone() -> None:
+    program = """
+import ctypes, json, os
+value = ctypes.CDLL(None).getauxval
+value.restype, value.argtypes = ctypes.c_ulong, (ctypes.c_ulong,)
+with open("/proc/cpuinfo") as lines:
+    told = [line for line in lines if "MHz" not in line]
+print(json.dumps([value(16), [value(26), os.uname(), told]]))
+"""
+    ours, full = (
+        json.loads(engine().run(image("aarch64"), ("python3", "-c", program), timeout=120, env=env).stdout)
+        for env in ({}, {"QEMU_CPU": "max"})
+    )
+    assert full[0] ^ ours[0] == (0 if MACHINE == "aarch64" else HWCAP_PACA | HWCAP_PACG)
+    assert full[1] == ours[1]
 
 
 def test_a_missing_image_is_one_sentence() -> None:

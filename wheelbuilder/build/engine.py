@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from wheelbuilder.build import process
+from wheelbuilder.build import emulation, process
 from wheelbuilder.build.containers import (
     ContainerExit,
     Mount,
@@ -127,17 +127,18 @@ class Engine:
         Raises UnreachableError if the engine cannot run a container.
         """
         container = f"wheelbuilder-{name or 'run'}-{uuid.uuid4().hex[:12]}"
+        oci = self.architecture(image)
         with folders() as (private, notes):
             if memory is not None:
                 mounts = (*mounts, Mount(source=notes, target=FOLDER, writable=True))
                 argv = watched(argv)
             command = (
                 *(self.name, "run", "--name", container, "--label", f"{OWNER_LABEL}={our_mark()}"),
-                *("--platform", f"linux/{self.architecture(image)}", "--pull", "never"),
+                *("--platform", f"linux/{oci}", "--pull", "never"),
                 *("--log-driver", "none", "--sig-proxy=false", *self.kind.run, *self.arguments),
                 *confinement_arguments(user, pids, memory, cpus),
                 *network_arguments(network),
-                *environment_arguments(HOME | dict(env or {})),
+                *environment_arguments(HOME | emulation.settings(oci) | dict(env or {})),
                 *(word for mount in mounts for word in mount_arguments(mount, user)),
                 *("--workdir", workdir, "--entrypoint", argv[0], image, *argv[1:]),
             )

@@ -102,7 +102,7 @@ def test_what_only_the_host_can_judge_is_built_by_another_process(finished: Fini
     ("name", "failure", "words"),
     [
         ("exits", "backend", "exit status 7"),
-        ("raises", "backend", "exit status 1"),
+        ("raises", "backend", "failed: RuntimeError: no idea"),
         ("killed", "backend", "exit status 137"),
         ("silent", "backend", "left no answer"),
         ("odd", "backend", "returned None"),

@@ -221,6 +221,7 @@ class TestOddBuilds:
         row = ended.outcomes["broken"]
         assert (row["outcome"], row["class"], row["rung"]) == ("failed", "compiler", "emulated")
         assert [(it["class"], it["rung"]) for it in row["earlier"]] == [("compiler", "native-toolchain")]
+        assert "  tried emulated, because native-toolchain failed with compiler: " in ended.stderr
 
     def test_limits_of_time_are_for_native_builds(self, ended: Ended) -> None:
         row = ended.outcomes["slow"]

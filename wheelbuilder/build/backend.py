@@ -269,7 +269,10 @@ def _failure(workshop: Workshop, doing: str, error: Exception) -> StepFailedErro
             found.failure, f"{doing} failed: {found.summary}", found.hint, lines, found.missing
         )
     said = str(error).strip().splitlines()
-    words = f"exit status {done.exit_code}" if done else said[0] if said else type(error).__name__
+    if done:
+        words = failures.last_words(lines) or f"exit status {done.exit_code}"
+    else:
+        words = said[0] if said else type(error).__name__
     return StepFailedError(FailureClass.BACKEND, f"{doing} failed: {words}", lines=lines)
 
 

@@ -37,6 +37,8 @@ NOISE = re.compile(
     r"|: (?:warning|note): |Werror|ErrorHandler|error\.(?:c|h|o|py)\b",
     re.IGNORECASE,
 )
+# The last words of a Python program that ended with them. What another program did is told by that one.
+LAST_WORDS = re.compile(r"(?!subprocess\.)(?:[\w.]+(?:Error|Exception)|error): \S.*")
 
 
 # One of these stands in or before every line that a clue is about. Of a long log few lines are left
@@ -97,3 +99,8 @@ def useful_lines(log: str) -> tuple[str, ...]:
     lines = [line.strip()[:MOST_LENGTH] for line in log.splitlines() if SAYS_SOMETHING.search(line)]
     errors = [line for line in lines if USEFUL.search(line) and not NOISE.search(line)]
     return tuple(dict.fromkeys([*errors[: MOST_LINES - 2], *lines[-2:]]))
+
+
+def last_words(lines: tuple[str, ...]) -> str:
+    """Return the error that a Python program says last, of the useful lines of its log; "" without one."""
+    return lines[-1] if lines and LAST_WORDS.fullmatch(lines[-1]) else ""

@@ -46,7 +46,7 @@ def _failure(failed: Failed) -> Iterator[str]:
     for number, line in enumerate(failed.hint.splitlines()):
         yield f"    {line}" if number else f"  hint: {line}"
     if failed.way and failed.way.fall:
-        yield f"  built {failed.way.rung}, because {failed.way.fall}"
+        yield f"  tried {failed.way.rung}, because {failed.way.fall}"
 
 
 def _news(done: Run) -> Iterator[str]:

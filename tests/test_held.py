@@ -12,7 +12,7 @@ import pytest
 
 from wheelbuilder.build import scratch
 from wheelbuilder.build.cache import cache_home
-from wheelbuilder.build.held import hold, remove, sweep
+from wheelbuilder.build.held import hold, partial, remove, sweep
 from wheelbuilder.build.shelf import KEPT
 
 DAY = 86400.0
@@ -68,5 +68,7 @@ def test_names_of_compilers_for_roots_that_are_gone_go_with_the_next_run(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     old, new = (made(cache_home() / "compilers" / name, age=age) for name, age in (("o", 2 * KEPT), ("n", 0)))
+    ours, dead = made(partial(new), age=2 * KEPT), made(new.with_name(".partial-99999999-1.n"))
     scratch.sweep()
     assert new.exists() and not old.exists()
+    assert ours.exists() and not dead.exists()

@@ -15,7 +15,7 @@ from wheelbuilder.build.cache import cache_home, locked
 from wheelbuilder.build.containers import Mount
 from wheelbuilder.build.emulation import MACHINE
 from wheelbuilder.build.engine import Engine
-from wheelbuilder.build.held import hold
+from wheelbuilder.build.held import hold, partial
 from wheelbuilder.inputs.images import Catalogue, Role, Root, Source
 from wheelbuilder.inputs.targets import Target
 
@@ -57,16 +57,16 @@ def _names(engine: Engine, image: str) -> Iterator[str]:
 
 def _lay_out(place: Path, program: Path, names: Iterable[str]) -> None:
     place.parent.mkdir(exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=place.parent, prefix=".partial-"))
+    made = partial(place)  # we hold its lock
+    made.mkdir()
     try:
-        partial.chmod(0o755)
-        os.link(program, partial / PROGRAM)
-        (partial / "bin").mkdir()
+        os.link(program, made / PROGRAM)
+        (made / "bin").mkdir()
         for name in names:
-            (partial / "bin" / name).symlink_to(f"../{PROGRAM}")
-        partial.rename(place)
+            (made / "bin" / name).symlink_to(f"../{PROGRAM}")
+        made.rename(place)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def _program(engine: Engine, catalogue: Catalogue, target: Target, log: Path) -> Path | None:

@@ -15,7 +15,11 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from wheelbuilder.build import untrusted
+from wheelbuilder.build.owners import is_alive, our_mark
+
 GONE = ".gone-"
+PARTIAL = ".partial-"
 
 
 def hold(folder: Path) -> bool:
@@ -44,13 +48,25 @@ def remove(folder: Path) -> bool:
     return True
 
 
+def partial(folder: Path) -> Path:
+    """Return where this process makes a folder that gets its name when it is whole."""
+    return folder.with_name(f"{PARTIAL}{our_mark()}.{folder.name}")
+
+
 def sweep(home: Path, seconds: float) -> None:
-    """Remove the folders below that nobody has used for so long."""
+    """Remove the folders below that nobody has used for so long, and what killed processes were making."""
     old = time.time() - seconds
-    for folder in home.glob("*"):
+    partials = set(home.glob(f"{PARTIAL}*"))
+    # By what passes over mounts: a process that was unpacking packages may have left some.
+    untrusted.remove(*(it for it in partials if not is_alive(_maker(it))))
+    for folder in set(home.glob("*")) - partials:
         with suppress(FileNotFoundError):
             if folder.stat().st_mtime < old:
                 remove(folder)
+
+
+def _maker(folder: Path) -> str:
+    return folder.name.removeprefix(PARTIAL).partition(".")[0]
 
 
 def lock(folder: Path, how: int) -> int | None:

@@ -30,7 +30,7 @@ def sweep() -> None:
     shelf.sweep(cache_home())
     object_cache.sweep()
     held.sweep(cache_home() / "compilers", shelf.KEPT)
-    programs.sweep()
+    held.sweep(programs.home(), shelf.KEPT)
     _sweep_folders()
 
 

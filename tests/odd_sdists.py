@@ -100,6 +100,22 @@ static int add(int a, int b) {
     return in_tree("assembly", "return native(folder)", files={"assembly.c": source})
 
 
+def hard_codes() -> Sdist:
+    """It calls the compiler by its path, once under its own name and without any environment."""
+    body = """
+include = sysconfig.get_paths()["include"]
+machine, suffix = os.uname().machine, sysconfig.get_config_var("EXT_SUFFIX")
+own = os.path.realpath("/usr/bin/cc")
+assert os.path.basename(own).startswith(machine), own
+flags = ["-O2", "-fPIC", "-flto", "-I" + include]
+subprocess.run([own, *flags, "-c", "hardcodes.c", "-o", "/tmp/hardcodes.o"], env={}, check=True)
+subprocess.run(["/usr/bin/gcc", "-shared", *flags, "/tmp/hardcodes.o", "-o", "/tmp/hardcodes.so"], check=True)
+with open("/tmp/hardcodes.so", "rb") as file:
+    return pack(folder, {"hardcodes" + suffix: file.read()}, tag=f"cp311-cp311-linux_{machine}")
+"""
+    return in_tree("hardcodes", body, files={"hardcodes.c": module("hardcodes")})
+
+
 def configures() -> Sdist:
     """Its configure script holds `uname -m` against `gcc -dumpmachine`, and writes a Makefile for make."""
     configure = r"""#!/bin/sh
@@ -194,6 +210,7 @@ ALL = (
     runs_what_it_compiled(),
     asks_uname(),
     inline_assembly(),
+    hard_codes(),
     configures(),
     picks_sources(),
     reads_the_shell(),

@@ -139,6 +139,7 @@ ON_THE_TOOLCHAIN = {
         (odd.runs_what_it_compiled(), f"{FOREIGN.arch} 8"),
         (odd.asks_uname(), FOREIGN.arch),
         (odd.inline_assembly(), FOREIGN.arch),
+        (odd.hard_codes(), FOREIGN.arch),
         (odd.configures(), FOREIGN.arch),
         (odd.picks_sources(), FOREIGN.arch),
     )

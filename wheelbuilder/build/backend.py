@@ -72,7 +72,7 @@ class Workshop:
         self, argv: tuple[str, ...], mounts: tuple[Mount, ...], environ: Mapping[str, str]
     ) -> ContainerExit:
         """Run a command where the hooks run. mounts, environ: beside those of every hook."""
-        with self.compilers.at_hand(self.toolchain.digest if self.toolchain else "") as tools:
+        with self.compilers.at_hand(self.toolchain) as tools:
             done = self.engine.run(
                 self.image,
                 argv,

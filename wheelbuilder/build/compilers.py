@@ -18,6 +18,7 @@ from wheelbuilder.build import ccache, front, object_cache, programs, slots, unt
 from wheelbuilder.build.containers import Mount
 from wheelbuilder.build.outcomes import Compiled
 from wheelbuilder.build.site import Site
+from wheelbuilder.build.toolchain import Toolchain
 from wheelbuilder.errors import WheelbuilderError
 from wheelbuilder.inputs.images import Catalogue
 from wheelbuilder.plan.decisions import Build
@@ -65,17 +66,30 @@ class Compilers:
         return (NAMES,) if self.front else ()
 
     @contextmanager
-    def at_hand(self, toolchain: str) -> Iterator[Tools]:
-        """Yield what one container needs to compile with. toolchain: its digest, "" for the root's own."""
+    def at_hand(self, toolchain: Toolchain | None) -> Iterator[Tools]:
+        """Yield what one container needs to compile with. toolchain: None for the root's own compilers."""
         if self.front is None:
             yield Tools()
             return
-        mounts = (Mount(source=self.front, target=INSIDE), Mount(source=self.slots, target=slots.INSIDE))
+        mounts = (
+            Mount(source=self.front, target=INSIDE),
+            Mount(source=self.slots, target=slots.INSIDE),
+            *(_over_the_roots_own(self.front, toolchain) if toolchain else ()),
+        )
         if self.cache is None:
             yield Tools(mounts=mounts)
             return
-        with _borrowed(self.cache, toolchain) as tools:
+        with _borrowed(self.cache, toolchain.digest if toolchain else "") as tools:
             yield replace(tools, mounts=(*mounts, *tools.mounts))
+
+
+def _over_the_roots_own(place: Path, toolchain: Toolchain) -> Iterator[Mount]:
+    """Yield what leads from the paths of a root's compilers to native ones: emulated ones do not get along
+    with the native linker.
+    """
+    for name in sorted(path.name for path in (place / "bin").iterdir()):
+        if toolchain.is_the_roots_file(name):
+            yield Mount(source=place / front.PROGRAM, target=f"/usr/bin/{name}")
 
 
 @contextmanager

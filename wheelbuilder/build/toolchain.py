@@ -68,6 +68,10 @@ class Toolchain:
         """Say whether a program of this name is native in the root."""
         return (self.names / name).is_symlink()
 
+    def is_the_roots_file(self, name: str) -> bool:
+        """Say whether a native program has the name of the root's own file, and not that of a link to it."""
+        return self.has(name) and (self.names / name).readlink().name == name
+
     @property
     def environment(self) -> dict[str, str]:
         """Variables that make native programs answer as the root's own do."""

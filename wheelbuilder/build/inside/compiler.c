@@ -1,5 +1,6 @@
 /* Stands in PATH before a root's compilers, under their names: waits for one of the machine's compile slots, then
-   becomes the real compiler, or the compiler cache for it.
+   becomes the real compiler, or the compiler cache for it. Where a toolchain is mounted it also lies over the root's
+   own compilers, for builds that call them by their paths.
 
    A slot is a file that all builds of the machine see, locked with flock(2): the kernel frees it when the last process
    that the compiler has started is gone, so nothing leaks, whatever is killed. Who waits stands in a queue, so that
@@ -32,6 +33,8 @@
 #define USUAL_SLOTS "/opt/wheelbuilder/slots"     /* for builds that clear their environment */
 #define OWN_QUEUE "WHEELBUILDER_OWN_QUEUE"        /* a file of this build alone */
 #define USUAL_OWN_QUEUE "/tmp/.compile-queue"
+#define USUAL_PATH "/usr/local/bin:/usr/bin:/bin"
+#define TOOLCHAIN "/opt/wheelbuilder/native/bin"  /* looked into last: builds may set a PATH of their own */
 
 static const char *const questions[] = {          /* what compiles nothing, or only reads */
     "-E", "-M", "-MM", "-###", "--version", "-vV", "-V", "-dumpversion", "-dumpfullversion", "-dumpmachine",
@@ -100,10 +103,10 @@ static char **parallel_word(char **words) {
 static const char *real_program(const char *name) {
     static char path[4096];
     struct stat own, found;
-    const char *start = getenv("PATH"), *end;
-    if (!start) start = "/usr/local/bin:/usr/bin:/bin";
-    if (stat("/proc/self/exe", &own)) return NULL;
-    for (;; start = end + 1) {
+    char *places;
+    const char *start, *end, *given = getenv("PATH");
+    if (stat("/proc/self/exe", &own) || asprintf(&places, "%s:%s", given ? given : USUAL_PATH, TOOLCHAIN) < 0) return NULL;
+    for (start = places;; start = end + 1) {
         end = strchrnul(start, ':');
         int length = snprintf(path, sizeof path, "%.*s/%s", (int)(end - start), start, name);
         int fits = end > start && length < (int)sizeof path;

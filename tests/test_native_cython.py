@@ -317,36 +317,38 @@ def test_options_are_shown_alike_in_every_process() -> None:
 @pytest.mark.parametrize(
     ("words", "module"),
     [
-        ("-m cython a.pyx -o a.c", "cython a.pyx -o a.c"),
-        ("-mcython -3", "cython -3"),
-        ("-Im cython", "cython"),
-        ("-B -sumcython a", "cython a"),
-        ("-m Cython", "Cython"),
-        ("-mm cython", "m cython"),
+        ("-m cython a.pyx -o a.c", "-m cython a.pyx -o a.c"),
+        ("-mcython -3", "-m cython -3"),
+        ("-Im cython", "-m cython"),
+        ("-B -sumcython a", "-m cython a"),
+        ("-m Cython", "-m Cython"),
+        ("-mm cython", "-m m cython"),
         ("-W error -m cython", ""),
         ("-Xutf8 -m cython", ""),
         ("-i -m cython", ""),
         ("-c pass -m cython", ""),
         ("--version -m cython", ""),
-        ("setup.py -m cython", ""),
+        ("setup.py -m cython", "setup.py -m cython"),
+        ("-u meson.py setup", "meson.py setup"),
+        ("-W error meson.py", ""),
         ("- -m cython", ""),
         ("-m", ""),
         ("", ""),
     ],
 )
 def test_modules_are_found_in_a_command_of_an_interpreter(words: str, module: str) -> None:
-    assert native_start.module_called(["python", *words.split()]) == module.split()
+    assert native_start.called_by(["python", *words.split()]) == module.split()
 
 
 @pytest.mark.parametrize(
     ("options", "name", "variables", "answer"),
     [
-        ("-s", "core.pyx", {}, "-m"),
-        ("-I", "core.pyx", {}, "-Pm"),
-        ("-I", "cython.py", {}, "-Pm"),
-        ("-s", "cython.py", {}, ""),
-        ("-s", "core.pyx", {"PYTHONPATH": "x"}, ""),
-        ("-E", "core.pyx", {"PYTHONPATH": "x"}, "-m"),
+        ("-s", "core.pyx", {}, "-m True"),
+        ("-I", "core.pyx", {}, "-Pm True"),
+        ("-I", "cython.py", {}, "-Pm True"),
+        ("-s", "cython.py", {}, "-m False"),
+        ("-s", "core.pyx", {"PYTHONPATH": "x"}, "-m False"),
+        ("-E", "core.pyx", {"PYTHONPATH": "x"}, "-m True"),
     ],
 )
 def test_another_cython_or_path_is_left_to_the_emulated_one(
@@ -354,7 +356,8 @@ def test_another_cython_or_path_is_left_to_the_emulated_one(
 ) -> None:
     (tmp_path / name).touch()
     ask = f"import sys; sys.path.append({str(Path(native_start.__file__).parent)!r})\n"
-    ask += "import native_start; print(native_start.where_it_looks())"
+    ask += "import native_start; called = native_start.called_by(['python', '-m', 'cython'])\n"
+    ask += "print(called[0], native_start.is_native(called, ['cython']))"
     told = subprocess.run(
         [sys.executable, options, "-c", ask],
         cwd=tmp_path, env=variables, capture_output=True, text=True, check=True,

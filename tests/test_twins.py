@@ -97,6 +97,35 @@ def test_a_wheel_that_differs_in_more_than_compiled_parts_is_left_out(module: st
     assert program(found).read_bytes() == THEIRS and not (found / "bin/cmake").is_symlink()
 
 
+@pytest.mark.parametrize(
+    ("files", "native"),
+    [
+        ({"mesonbuild/mesonmain.py": b""}, True),
+        ({"mesonbuild/main.py": b""}, False),
+        ({"mesonbuild/mesonmain.py": b"", "mesonbuild/fast.cpython-311-aarch64-linux-gnu.so": THEIRS}, False),
+    ],
+)
+def test_a_meson_of_another_layout_is_left_emulated(
+    files: dict[str, bytes], native: bool, tmp_path: Path
+) -> None:
+    entry = b"[console_scripts]\nmeson = mesonbuild.mesonmain:main\n"
+    meson = wheel(
+        tmp_path,
+        filename="meson-1.0-py3-none-any.whl",
+        info="meson-1.0.dist-info",
+        files={**files, "meson-1.0.dist-info/entry_points.txt": entry},
+        metadata="Metadata-Version: 2.1\nName: meson\nVersion: 1.0\n",
+    )
+    folder = environment.make(
+        (meson,), TARGET, CATALOGUE.interpreter(TARGET), inside=ENVIRONMENT, cache=tmp_path / "environments",
+        beside=Twins(wheels=(meson,), python="/native/python", machine=FOREIGN.arch),
+    )  # fmt: skip
+    assert ("/native/python" in (folder / "bin/meson").read_text()) == native
+    starts = list(folder.rglob("*.pth"))
+    assert [path.name for path in starts] == ["_wheelbuilder_start.pth"] * native
+    assert not native or "['meson']" in starts[0].read_text()
+
+
 def test_a_wheel_that_leads_out_of_the_environment_is_left_out(tmp_path: Path) -> None:
     bad = wheel(
         tmp_path,

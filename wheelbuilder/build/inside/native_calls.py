@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 OPTIONS = "Cython.Compiler.Options"
+CALL = "call"  # the word for a call that is described on standard input
 SITE = os.path.dirname(os.path.abspath(__file__))
 EXTENSIONS = (
     *("distutils.extension", "setuptools._distutils.extension"),

@@ -20,8 +20,8 @@ from types import ModuleType
 from typing import Any
 
 from wheelbuilder.build.inside.native_calls import (
+    CALL,
     EXTENSIONS,
-    SITE,
     UnexpectedError,
     cython,
     decoded,
@@ -30,6 +30,7 @@ from wheelbuilder.build.inside.native_calls import (
     members,
     say,
 )
+from wheelbuilder.build.inside.native_start import PROGRAM
 
 TRANSLATOR = "Cython.Build.Dependencies"
 # What a class derived from those can have: nothing that Cython would ask for.
@@ -162,7 +163,7 @@ def asked(python: str, request: dict[str, Any]) -> Any:
     sys.stdout.flush()
     sys.stderr.flush()
     with tempfile.TemporaryFile() as answer:
-        words = ("-S", f"{SITE}/_wheelbuilder_translator.py", os.uname()[4], "call", str(answer.fileno()))
+        words = ("-S", PROGRAM, os.uname()[4], sys.executable, CALL, str(answer.fileno()))
         try:
             done = subprocess.run(
                 (python, *words),

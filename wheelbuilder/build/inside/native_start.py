@@ -1,4 +1,4 @@
-"""Runs when the Python of a foreign build environment starts, and sees to it that its Cython runs natively.
+"""Runs when the Python of a foreign build environment starts: its Cython and its Meson are to run natively.
 
 It lies in the environment as `_wheelbuilder_start`; every start pays for it, so it does and imports little.
 """
@@ -18,51 +18,65 @@ if TYPE_CHECKING:
 TRANSLATOR = "Cython.Build.Dependencies"  # has `cythonize`, which the others import from there
 COMMAND = "Cython.Distutils.old_build_ext"  # has a command that translates without it
 COMPILER = "Cython.Compiler.Main"  # setuptools imports it only to know that it is there
-PROGRAM = os.path.dirname(__file__) + "/_wheelbuilder_translator.py"
-# Options of an interpreter that change nothing of what Cython writes, but for where it looks (see `start`).
+PROGRAM = os.path.dirname(__file__) + "/_wheelbuilder_main.py"
+FINAL = 86  # the status with which a native program ends that has failed, and is not to be tried again
+CYTHON, MESON = "cython", "mesonbuild.mesonmain"  # what `-m` runs
+SCRIPT = "meson.py"  # that of a Meson which a project brings along
+# Options of an interpreter that change nothing of what those do, but for where they look (see `start`).
 HARMLESS = "BEIPRqsu"
 
 
-def start(python: str, machine: str) -> None:
-    """Hand over to a native interpreter. machine: what this architecture is called by `uname -m`."""
-    called = module_called(getattr(sys, "orig_argv", []))  # Python 3.10
-    if called and called[0] == "cython" and (option := where_it_looks()):
-        status = os.spawnv(os.P_WAIT, python, [python, "-S", PROGRAM, machine, option, *called[1:]])
-        if status == 0:
-            os._exit(0)
-    sys.meta_path[:0] = [Finder(name, python) for name in (TRANSLATOR, COMMAND, COMPILER)]
+def start(python: str, machine: str, projects: Sequence[str]) -> None:
+    """Hand over to a native interpreter. machine: what this architecture is called by `uname -m`.
+
+    projects: what of Cython and Meson is to run there.
+    """
+    called = called_by(getattr(sys, "orig_argv", []))  # Python 3.10
+    if called and is_native(called, projects):
+        status = os.spawnv(os.P_WAIT, python, [python, "-S", PROGRAM, machine, sys.executable, *called])
+        if status in (0, FINAL):
+            os._exit(status)
+    if "cython" in projects:
+        sys.meta_path[:0] = [Finder(name, python) for name in (TRANSLATOR, COMMAND, COMPILER)]
 
 
-def module_called(command: Sequence[str]) -> list[str]:
-    """Return the module that an interpreter's command runs, and its words; nothing if that is not plain.
+def called_by(command: Sequence[str]) -> list[str]:
+    """Return `-m`, the module that an interpreter's command runs, and its words; or the script and its words.
 
+    Nothing if the command is not plain. `-Pm` for a module that is not looked for in the current directory.
     As getopt has it: options can be glued together, and the module to its option.
     """
     for number, word in enumerate(command[1:], 2):
-        if word[:1] != "-" or word == "-":
-            break
+        if word[:1] != "-":
+            return [word, *command[number:]]
         before, option, module = word[1:].partition("m")
-        if before.strip(HARMLESS):
+        if word == "-" or before.strip(HARMLESS):
             break
         if option:
-            return [module, *command[number:]] if module else list(command[number:])
+            here = "-Pm" if getattr(sys.flags, "safe_path", sys.flags.isolated) else "-m"  # Python 3.11
+            words = [module, *command[number:]] if module else command[number:]
+            return [here, *words] if words else []
     return []
 
 
-def where_it_looks() -> str:
-    """Return `-m` for a module that looks in the current directory first, `-Pm` for one that does not.
+def is_native(called: Sequence[str], projects: Sequence[str]) -> bool:
+    """Say whether a native interpreter is to run that: it would find the same there."""
+    if called[0] not in ("-m", "-Pm"):
+        if os.path.basename(called[0]) != SCRIPT or "meson" not in projects:
+            return False
+        return os.path.exists(f"{os.path.dirname(os.path.realpath(called[0]))}/mesonbuild/mesonmain.py")
+    known = {CYTHON: "cython", MESON: "meson"}
+    return known.get(called[1]) in projects and not is_elsewhere(called[0], called[1].partition(".")[0])
 
-    Nothing where it would find another Cython, or other files to include, than the native one.
-    """
-    flags = sys.flags
-    if "PYTHONPATH" in os.environ and not flags.ignore_environment:
-        return ""
-    if getattr(flags, "safe_path", flags.isolated):  # Python 3.11
-        return "-Pm"
+
+def is_elsewhere(option: str, package: str) -> bool:
+    """Say whether the emulated interpreter might find another one, or other files to include."""
+    if "PYTHONPATH" in os.environ and not sys.flags.ignore_environment:
+        return True
     try:
-        return "" if any(name.partition(".")[0] == "cython" for name in os.listdir()) else "-m"
+        return option == "-m" and any(name.partition(".")[0] == package for name in os.listdir())
     except OSError:
-        return ""
+        return True
 
 
 class Finder:

@@ -1,7 +1,7 @@
 """Translates with the environment's own Cython, in a native interpreter, as the emulated one would.
 
-It lies in a foreign build environment as `_wheelbuilder_translator`, and is run, not imported: by what is
-there in the place of Cython's programs, and by the emulated side, which describes a call on standard input.
+It lies in a foreign build environment as `_wheelbuilder_translator`. It is one of Cython's programs, or makes
+a call that the emulated side describes on standard input.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import json
 import os
 import sys
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
-from wheelbuilder.build.inside.native_calls import SITE, cython, decoded, encoded, is_extension, members, say
+from wheelbuilder.build.inside.native_calls import cython, decoded, encoded, is_extension, members, say
+from wheelbuilder.build.inside.native_guise import be_machine, own_path
 
 # Parts of Cython that are imported to ask something or to call `cythonize`, not to change it.
 HARMLESS = ("Cython.Build", "Cython.Compiler.Version", "Cython.Distutils", "Cython.Tempita")
@@ -21,22 +22,12 @@ TRANSLATING = ("-3", "-2", "--3str", "-f", "--force", "-q", "--quiet", "-k", "--
 ASKING = ("-V", "--version", "-h", "--help")
 
 
-def main() -> None:
-    """Make a call that is described on standard input, or be one of Cython's programs."""
-    machine, what, *words = sys.argv[1:]
-    if what == "call":
-        with open(int(words[0]), "w", encoding="ascii") as answer:
-            request = json.load(sys.stdin)
-            be_like(request)
-            json.dump(sources(request) if "command" in request else called(request), answer)
-    else:
-        be_machine([*os.uname()[:4], machine])
-        run(what, words)
-
-
-def be_machine(uname: list[str]) -> None:
-    """Answer like the target: sources can ask for its name while they are translated."""
-    os.uname = lambda: os.uname_result(uname)
+def answer(descriptor: int) -> None:
+    """Make the call that is described on standard input, and write what it returns to a descriptor."""
+    with open(descriptor, "w", encoding="ascii") as written:
+        request = json.load(sys.stdin)
+        be_like(request)
+        json.dump(sources(request) if "command" in request else called(request), written)
 
 
 def be_like(request: dict[str, Any]) -> None:
@@ -98,19 +89,10 @@ def refuse_without_distutils() -> None:
         sys.exit("wheelbuilder: there is no native distutils")
 
 
-def own_path() -> list[str]:
-    """Return where the native standard library lies."""
-    return [path for path in sys.path if path.startswith(sys.base_prefix)]
-
-
-def run(what: str, words: list[str]) -> None:
-    """Be the program `cython` or `cythonize`, or what `python -m cython` runs: `-m`, or `-Pm`."""
-    module = what in ("-m", "-Pm")
-    name = f"python {what} cython" if module else os.path.basename(what)
-    first = {"-m": [SITE, os.getcwd()], "-Pm": [SITE]}.get(what, [os.path.dirname(what)])
-    sys.path[:] = [*first, *own_path(), SITE]
-    sys.argv = [f"{SITE}/cython.py" if module else what, *words]
-    if name == "cythonize":
+def translate(shown: str) -> NoReturn:
+    """Be the program `cython` or `cythonize`, or that module, with the words in `sys.argv`."""
+    words = sys.argv[1:]
+    if shown == "cythonize":
         options = {word for word in words if word.startswith("-")}
         if not options <= set(TRANSLATING):
             sys.exit(f"wheelbuilder: cythonize {' '.join(words)} is left to the emulated one")
@@ -122,9 +104,5 @@ def run(what: str, words: list[str]) -> None:
     if not status and not set(words) & set(ASKING):
         from Cython import __version__
 
-        say(f"Cython {__version__} ran natively: {name} {' '.join(words)}")
+        say(f"Cython {__version__} ran natively: {shown} {' '.join(words)}")
     sys.exit(status)
-
-
-if __name__ == "__main__":
-    main()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from wheelbuilder.build.containers import (
     mount_arguments,
     network_arguments,
 )
-from wheelbuilder.build.memory_watch import FOLDER, read_notes, watched
+from wheelbuilder.build.memory_watch import FOLDER, Notes, read_notes, watched
 from wheelbuilder.build.owners import OWNER_LABEL, is_alive, our_mark
 from wheelbuilder.build.stillness import Stillness, processor_time
 from wheelbuilder.errors import ConfigurationError, UnreachableError
@@ -142,44 +142,44 @@ class Engine:
                 *(word for mount in mounts for word in mount_arguments(mount, user)),
                 *("--workdir", workdir, "--entrypoint", argv[0], image, *argv[1:]),
             )
-            guard = (
-                Stillness(log, partial(self._processor_time, container), silence) if log and silence else None
+            computed = partial(self._processor_time, container)
+            guard = Stillness(log, computed, silence) if log and silence else None
+            # podman's monitor creates a file named "oom" in the current directory, through a link too.
+            calling = partial(
+                process.run, command, cwd=private, timeout=timeout, log=log and log.absolute(), guard=guard
             )
-            with self._removed_on_failure(container):
-                # podman's monitor creates a file named "oom" in the current directory, through a link too.
-                done = process.run(
-                    command, cwd=private, timeout=timeout, log=log and log.absolute(), guard=guard
-                )
-                told = read_notes(notes) if memory is not None else None
-                ended = done.ok or (told is not None and told.ended)
-                if not ended and not self._was_started(container, done):
-                    raise self._failed(done, log)
-            if ended:
-                # The build need not wait while its layers are taken apart.
-                _removals.submit(self.remove, container)
-            else:
-                self.remove(container)
-        ended_by_us = done.timed_out or done.given_up
-        killed = told is not None and not ended and not ended_by_us and not 0 <= done.exit_code < SIGNALLED
+            done, told = self._carried_out(container, calling, notes if memory is not None else None, log)
         return ContainerExit(
             exit_code=TIMED_OUT if done.timed_out else done.exit_code,
             seconds=done.seconds,
             timed_out=done.timed_out,
             hung=done.given_up,
-            killed=killed,
+            killed=_was_killed(done, told),
             out_of_memory=told is not None and told.out_of_memory,
             peak_memory=told.peak if told else None,
             stdout=done.stdout,
             stderr=done.stderr,
         )
 
-    @contextmanager
-    def _removed_on_failure(self, container: str) -> Iterator[None]:
+    def _carried_out(
+        self, container: str, calling: Callable[[], process.Completed], notes: Path | None, log: Path | None
+    ) -> tuple[process.Completed, Notes | None]:
+        """Run a container to its end, remove it, and return how it ended and what it has left in notes."""
         try:
-            yield
+            done = calling()
+            told = read_notes(notes) if notes else None
+            ended = _has_ended(done, told)
+            if not ended and not self._was_started(container, done):
+                raise self._failed(done, log)
         except BaseException:
             self.remove(container)
             raise
+        if ended:
+            # The build need not wait while its layers are taken apart.
+            _removals.submit(self.remove, container)
+        else:
+            self.remove(container)
+        return done, told
 
     def _was_started(self, container: str, done: process.Completed) -> bool:
         state = self._inspect(container, "{{.State.Status}}")
@@ -311,6 +311,19 @@ class Engine:
 def on_loopback(image: str) -> bool:
     """Say whether an image reference names a registry on this machine."""
     return image.partition("/")[0].partition(":")[0] in ("localhost", "127.0.0.1")
+
+
+def _has_ended(done: process.Completed, told: Notes | None) -> bool:
+    """Say whether a container's command came to its own end."""
+    return done.ok or (told is not None and told.ended)
+
+
+def _was_killed(done: process.Completed, told: Notes | None) -> bool:
+    """Say whether something outside of a container has ended it, which was not us."""
+    by_us = done.timed_out or done.given_up
+    return (
+        told is not None and not _has_ended(done, told) and not by_us and not 0 <= done.exit_code < SIGNALLED
+    )
 
 
 # One worker: removals are in order, and end before the process does.

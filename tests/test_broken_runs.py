@@ -91,7 +91,7 @@ def test_killed_containers_are_tried_again_and_told_from_failures(index: FileInd
     work.write([SLOW])
     process = work.start(quiet=False)
     for _ in range(2):
-        while not work.log_says(process, "slow===1.0", ": build"):
+        while not work.log_says(process, "slow===1.0", ": build\n"):
             pass
         end = time.monotonic() + 60
         while not (found := containers_of(process.pid)):

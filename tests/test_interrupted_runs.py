@@ -155,7 +155,7 @@ def test_an_interrupted_run_ends_its_containers_and_can_be_continued(
     with nullcontext() if number else ignored(signal.SIGINT):
         process = work.start(quiet=False)
     end = time.monotonic() + 60
-    while not work.log_says(process, "slow===1.0", "build"):
+    while not work.log_says(process, "slow===1.0", ": build\n"):
         assert time.monotonic() < end
     wait_for_a_container(process.pid)
     process.send_signal(number or signal.SIGTERM)
@@ -172,7 +172,7 @@ def test_a_store_that_fails_while_others_build_ends_them(index: FileIndex, tmp_p
     work = Workplace(folder=tmp_path, index=index)
     work.write([quick, SLOW])
     process = work.start("--jobs", "2", quiet=False)
-    while not work.log_says(process, "slow===1.0", "build"):
+    while not work.log_says(process, "slow===1.0", ": build\n"):
         pass
     (work.store / "records").write_text("in the way")
     _, stderr = process.communicate(timeout=120)

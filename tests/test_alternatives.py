@@ -69,8 +69,8 @@ def test_what_is_there_stays_and_what_leads_nowhere_is_not_made(tmp_path: Path) 
 
 
 def test_links_lead_somewhere_below_a_root_that_is_reached_through_a_link(tmp_path: Path) -> None:
-    (tmp_path / "disk/deep/root/usr/bin").mkdir(parents=True)
-    (tmp_path / "disk/deep/root/usr/bin/gcc").write_text("gcc")
-    (tmp_path / "root").symlink_to("disk/deep/root")
+    (tmp_path / "disk/deep/tree/usr/bin").mkdir(parents=True)
+    (tmp_path / "disk/deep/tree/usr/bin/gcc").write_text("gcc")
+    (tmp_path / "root").symlink_to("disk/deep/tree")
     make_links(tmp_path / "root", [Alternative(link="/usr/bin/cc", path="/usr/bin/gcc", priority=1)])
     assert str((tmp_path / "root/usr/bin/cc").readlink()) == "gcc"

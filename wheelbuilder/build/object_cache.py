@@ -80,7 +80,7 @@ def trim(limit: int, *, dry_run: bool = False) -> tuple[Kept, ...]:
     for it in there:
         if left <= limit:
             break
-        if is_free(it.folder) if dry_run else remove(it.folder):
+        if _is_free(it.folder) if dry_run else remove(it.folder):
             gone.append(it)
             left -= it.size
     return tuple(gone)
@@ -108,15 +108,6 @@ def _home() -> Path:
     return folder
 
 
-def is_free(folder: Path) -> bool:
-    """Say whether a folder could be removed now: no build uses it."""
-    with locked(LOCK):
-        held = lock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if held is not None:
-            os.close(held)
-    return held is not None
-
-
 def remove(folder: Path) -> bool:
     """Remove one folder, and say whether it could be: what a build uses at the moment stays."""
     with locked(LOCK):
@@ -128,6 +119,15 @@ def remove(folder: Path) -> bool:
         os.close(held)
     untrusted.remove(gone)
     return True
+
+
+def _is_free(folder: Path) -> bool:
+    """Say whether a folder could be removed now: no build uses it."""
+    with locked(LOCK):
+        held = lock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if held is not None:
+            os.close(held)
+    return held is not None
 
 
 def _note(folder: Path, words: str) -> None:

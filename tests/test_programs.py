@@ -95,10 +95,8 @@ def test_a_prune_lists_and_removes_what_the_image_table_does_not_use(home: Path)
     for name in (*mine, *others[:2]):
         lay_out(home / name)
     assert programs.ensure("held", lay_out)
-    said = CliRunner().invoke(command, ("prune", "--dry-run"))
-    assert said.stdout.splitlines() == [f"would remove {home / name}" for name in others]
-    assert names(home) == {*mine, *others}
-    said = CliRunner().invoke(command, ("prune",))
-    told = [f"removed {home / others[0]}", f"removed {home / others[1]}", f"a run uses {home / 'held'}"]
-    assert said.stdout.splitlines() == told
-    assert names(home) == {*mine, "held"}
+    for words, removed, left in (("--dry-run",), "would remove", others), ((), "removed", ("held",)):
+        said = CliRunner().invoke(command, ("prune", *words))
+        told = [f"{removed} {home / name}" for name in others[:2]]
+        assert said.stdout.splitlines() == [*told, f"a run uses {home / 'held'}"]
+        assert names(home) == {*mine, *left}

@@ -10,12 +10,11 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from wheelbuilder.build import programs, roots
-from wheelbuilder.build.cache import cache_home, locked
+from wheelbuilder.build import held, programs, roots
+from wheelbuilder.build.cache import cache_home
 from wheelbuilder.build.containers import Mount
 from wheelbuilder.build.emulation import MACHINE
 from wheelbuilder.build.engine import Engine
-from wheelbuilder.build.held import hold, partial
 from wheelbuilder.inputs.images import Catalogue, Role, Root, Source
 from wheelbuilder.inputs.targets import Target
 
@@ -38,11 +37,8 @@ def ensure(engine: Engine, catalogue: Catalogue, target: Target, image: str, *, 
         return None
     key = hashlib.sha256(f"{engine.identity(image)} {program.parent.name}".encode()).hexdigest()
     place = cache_home() / "compilers" / key
-    while not hold(place):
-        with locked(f"compilers-{key}"):
-            if not place.is_dir():
-                _lay_out(place, program, frozenset(_names(engine, image)))
-    return place
+    made = held.ensure(place, lambda folder: _lay_out(folder, program, frozenset(_names(engine, image))))
+    return place if made else None
 
 
 def name() -> str:
@@ -55,18 +51,12 @@ def _names(engine: Engine, image: str) -> Iterator[str]:
     yield from filter(COMPILER.fullmatch, done.stdout.split())
 
 
-def _lay_out(place: Path, program: Path, names: Iterable[str]) -> None:
-    place.parent.mkdir(exist_ok=True)
-    made = partial(place)  # we hold its lock
-    made.mkdir()
-    try:
-        os.link(program, made / PROGRAM)
-        (made / "bin").mkdir()
-        for name in names:
-            (made / "bin" / name).symlink_to(f"../{PROGRAM}")
-        made.rename(place)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
+def _lay_out(folder: Path, program: Path, names: Iterable[str]) -> bool:
+    (folder / "bin").mkdir(parents=True)
+    os.link(program, folder / PROGRAM)
+    for name in names:
+        (folder / "bin" / name).symlink_to(f"../{PROGRAM}")
+    return True
 
 
 def _program(engine: Engine, catalogue: Catalogue, target: Target, log: Path) -> Path | None:

@@ -1,7 +1,8 @@
 """Folders that all drivers of this machine share, and that one may want to remove while another uses them.
 
-Who uses a folder holds a shared lock on it as long as its process runs; the kernel lets go of it then. Who
-removes one must have it alone, and gives it another name first.
+Who makes a folder gives it its name when it is whole. Who uses one holds a shared lock on it as long as its
+process runs; the kernel lets go of it then. Who removes one must have it alone, and gives it another name
+first.
 """
 
 from __future__ import annotations
@@ -12,14 +13,41 @@ import secrets
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from wheelbuilder.build import untrusted
+from wheelbuilder.build.cache import locked
 from wheelbuilder.build.owners import is_alive, our_mark
+from wheelbuilder.build.unpacking import discard
 
 GONE = ".gone-"
 PARTIAL = ".partial-"
+
+
+def ensure(folder: Path, make: Callable[[Path], bool]) -> bool:
+    """Hold a folder, making it if it is missing; say whether it is there.
+
+    make: lays out a folder that is not there yet, or says that it cannot.
+    """
+    while not hold(folder):
+        with locked(f"{folder.parent.name}-{folder.name}"):
+            if not folder.is_dir() and not _made(folder, make):
+                return False
+    return True
+
+
+def _made(folder: Path, make: Callable[[Path], bool]) -> bool:
+    folder.parent.mkdir(exist_ok=True)
+    making = partial(folder)
+    try:
+        if not make(making):
+            return False
+        making.rename(folder)
+        return True
+    finally:
+        discard(making)
 
 
 def hold(folder: Path) -> bool:
@@ -36,14 +64,18 @@ def hold(folder: Path) -> bool:
         return True
 
 
-def remove(folder: Path) -> bool:
-    """Remove a folder that nobody uses, with what a killed process has left, and say whether it could be."""
+def remove(folder: Path, *, dry_run: bool = False) -> bool:
+    """Remove a folder that nobody uses, with what a killed process has left, and say whether it could be.
+
+    dry_run: only say it.
+    """
     held = lock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
     if held is None:
         return False
-    folder.rename(folder.with_name(f"{GONE}{secrets.token_hex(8)}"))
+    if not dry_run:
+        folder.rename(folder.with_name(f"{GONE}{secrets.token_hex(8)}"))
     os.close(held)
-    for gone in folder.parent.glob(f"{GONE}*"):
+    for gone in () if dry_run else folder.parent.glob(f"{GONE}*"):
         shutil.rmtree(gone, ignore_errors=True)
     return True
 

@@ -80,7 +80,7 @@ def trim(limit: int, *, dry_run: bool = False) -> tuple[Kept, ...]:
     for it in there:
         if left <= limit:
             break
-        if _is_free(it.folder) if dry_run else remove(it.folder):
+        if remove(it.folder, dry_run=dry_run):
             gone.append(it)
             left -= it.size
     return tuple(gone)
@@ -108,26 +108,21 @@ def _home() -> Path:
     return folder
 
 
-def remove(folder: Path) -> bool:
-    """Remove one folder, and say whether it could be: what a build uses at the moment stays."""
+def remove(folder: Path, *, dry_run: bool = False) -> bool:
+    """Remove one folder, and say whether it could be: what a build uses at the moment stays.
+
+    dry_run: only say it.
+    """
+    gone = folder.with_name(f"{GONE}{secrets.token_hex(8)}")
     with locked(LOCK):
         held = lock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if held is None:
             return False
-        gone = folder.with_name(f"{GONE}{secrets.token_hex(8)}")
-        folder.rename(gone)
+        if not dry_run:
+            folder.rename(gone)
         os.close(held)
     untrusted.remove(gone)
     return True
-
-
-def _is_free(folder: Path) -> bool:
-    """Say whether a folder could be removed now: no build uses it."""
-    with locked(LOCK):
-        held = lock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if held is not None:
-            os.close(held)
-    return held is not None
 
 
 def _note(folder: Path, words: str) -> None:

@@ -6,8 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from wheelbuilder.build import held
-from wheelbuilder.build.cache import cache_home, locked
-from wheelbuilder.build.unpacking import discard
+from wheelbuilder.build.cache import cache_home
 
 
 def ensure(name: str, make: Callable[[Path], bool]) -> Path | None:
@@ -16,11 +15,7 @@ def ensure(name: str, make: Callable[[Path], bool]) -> Path | None:
     make: lays out a folder that is not there yet, or says that it cannot: then there is none.
     """
     place = home() / name
-    while not held.hold(place):
-        with locked(name):
-            if not place.is_dir() and not _made(place, make):
-                return None
-    return place
+    return place if held.ensure(place, make) else None
 
 
 def others(names: Collection[str]) -> Iterator[Path]:
@@ -31,15 +26,3 @@ def others(names: Collection[str]) -> Iterator[Path]:
 def home() -> Path:
     """Return the folder for all of them."""
     return cache_home() / "programs"
-
-
-def _made(place: Path, make: Callable[[Path], bool]) -> bool:
-    place.parent.mkdir(exist_ok=True)
-    partial = held.partial(place)
-    try:
-        if not make(partial):
-            return False
-        partial.rename(place)
-        return True
-    finally:
-        discard(partial)

@@ -23,12 +23,15 @@ def unused(images: Collection[str]) -> Iterator[tuple[str, Path]]:
             yield (folder.parents[1] / ABOUT).read_text(encoding="ascii"), folder
 
 
-def remove(folder: Path) -> bool:
-    """Remove such a folder, and say whether it could be: not while somebody builds with the toolchain."""
+def remove(folder: Path, *, dry_run: bool = False) -> bool:
+    """Remove such a folder, and say whether it could be: not while somebody builds with the toolchain.
+
+    dry_run: only say it.
+    """
     alone = held.lock(folder.parents[1], fcntl.LOCK_EX | fcntl.LOCK_NB)
     if alone is None:
         return False
     try:
-        return held.remove(folder)
+        return held.remove(folder, dry_run=dry_run)
     finally:
         os.close(alone)

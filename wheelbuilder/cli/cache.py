@@ -13,7 +13,7 @@ from wheelbuilder.build.compilers import unused_programs
 from wheelbuilder.build.object_cache import Kept
 from wheelbuilder.cli.options import Size, dry_run_option, images_option, json_option
 from wheelbuilder.cli.planning import read_catalogue
-from wheelbuilder.cli.screen import say, say_json
+from wheelbuilder.cli.screen import say, say_json, say_removal
 from wheelbuilder.inputs.quantities import BYTES
 
 
@@ -47,8 +47,7 @@ def prune_command(*, keep: int, images: Path | None, dry_run: bool) -> None:
     for it in object_cache.trim(keep, dry_run=dry_run):
         say(f"{'would remove' if dry_run else 'removed'} {_line(it)}")
     for folder in unused_programs(read_catalogue(images)):
-        removed = "would remove" if dry_run else "removed" if held.remove(folder) else "a run uses"
-        say(f"{removed} {folder}")
+        say_removal(f"{folder}", held.remove(folder, dry_run=dry_run), dry_run=dry_run)
 
 
 def _line(kept: Kept) -> str:

@@ -19,7 +19,7 @@ from wheelbuilder.build.manifests import push
 from wheelbuilder.build.roots import ensure, local_roots, remove
 from wheelbuilder.cli.options import images_option, json_option
 from wheelbuilder.cli.planning import read_catalogue
-from wheelbuilder.cli.screen import say, say_json
+from wheelbuilder.cli.screen import say, say_json, say_removal
 from wheelbuilder.errors import ConfigurationError, UnreachableError
 from wheelbuilder.inputs.images import Catalogue, Role, Root, Source, default_path
 
@@ -187,15 +187,10 @@ def prune_command(*, roots: tuple[Root, ...], preferred: str | None, dry_run: bo
     gone = {folder for _, folder in unused}
     for name, folder in unused:
         if name.partition("-")[0] in families:
-            _remove(name, folder, None if dry_run else held.remove)
+            say_removal(f"{name} {folder}", held.remove(folder, dry_run=dry_run), dry_run=dry_run)
     for name, folder in root_names.unused(here - stale):
         if name.partition("-")[0] in families and folder.parents[1] not in gone:
-            _remove(name, folder, None if dry_run else root_names.remove)
-
-
-def _remove(name: str, folder: Path, removed: Callable[[Path], bool] | None) -> None:
-    what = "would remove" if removed is None else "removed" if removed(folder) else "a run uses"
-    say(f"{what} {name} {folder}")
+            say_removal(f"{name} {folder}", root_names.remove(folder, dry_run=dry_run), dry_run=dry_run)
 
 
 @command.command("push")

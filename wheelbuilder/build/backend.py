@@ -91,6 +91,7 @@ class Workshop:
                 cpus=self.cpus,
                 timeout=self.bounds.timeout,
                 silence=self.bounds.silence,
+                slots=self.compilers.slots,
                 log=self.log,
             )
             return replace(done, compiled=tools.compiled())

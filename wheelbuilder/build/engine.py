@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from wheelbuilder.build import emulation, process
+from wheelbuilder.build.activity import Container
 from wheelbuilder.build.containers import (
     ContainerExit,
     Mount,
@@ -24,7 +25,7 @@ from wheelbuilder.build.containers import (
 )
 from wheelbuilder.build.memory_watch import FOLDER, Notes, read_notes, watched
 from wheelbuilder.build.owners import OWNER_LABEL, is_alive, our_mark
-from wheelbuilder.build.stillness import Stillness, processor_time
+from wheelbuilder.build.stillness import Stillness
 from wheelbuilder.errors import ConfigurationError, UnreachableError
 
 ENGINE_FAILED = 125  # what `run` answers when not the command but the engine failed
@@ -114,6 +115,7 @@ class Engine:
         cpus: float | None = None,
         timeout: float,
         silence: float | None = None,
+        slots: Path | None = None,
         log: Path | None = None,
         user: str = "1000:1000",
         name: str = "",
@@ -123,7 +125,9 @@ class Engine:
         Nothing of the host gets in but `mounts` and `env`; the root is read-only, /tmp is a tmpfs.
         Where we are root, writable folders of root are given to `user`. memory: bytes, swap
         included. timeout: seconds. silence: seconds after which it is ended if it has neither printed
-        nor computed anything; needs a log. network: the host's own. log: receives both outputs, appended.
+        nor computed anything; needs a log. slots: the folder of the machine's compile slots: while others
+        hold those it does not hang, and only what it computes counts against the timeout. network: the
+        host's own. log: receives both outputs, appended.
         Raises UnreachableError if the engine cannot run a container.
         """
         container = f"wheelbuilder-{name or 'run'}-{uuid.uuid4().hex[:12]}"
@@ -142,8 +146,8 @@ class Engine:
                 *(word for mount in mounts for word in mount_arguments(mount, user)),
                 *("--workdir", workdir, "--entrypoint", argv[0], image, *argv[1:]),
             )
-            computed = partial(self._processor_time, container)
-            guard = Stillness(log, computed, silence) if log and silence else None
+            seen = Container(partial(self._first_process, container), slots)
+            guard = Stillness(log, seen.activity, silence, timeout) if log and silence else None
             # podman's monitor creates a file named "oom" in the current directory, through a link too.
             calling = partial(
                 process.run, command, cwd=private, timeout=timeout, log=log and log.absolute(), guard=guard
@@ -199,9 +203,9 @@ class Engine:
         """Say whether the engine works at all."""
         return process.run((self.name, "version"), timeout=60, tidying=True).ok
 
-    def _processor_time(self, container: str) -> float | None:
+    def _first_process(self, container: str) -> int | None:
         pid = self._inspect(container, "{{.State.Pid}}")
-        return processor_time(int(pid)) if pid and pid.isdigit() else None
+        return int(pid) or None if pid and pid.isdigit() else None
 
     def _inspect(self, container: str, form: str) -> str | None:
         """Return what a container is, None if it does not exist."""

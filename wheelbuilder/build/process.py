@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shlex
 import signal
@@ -58,9 +57,13 @@ class Completed:
 
 
 class Guard(Protocol):
-    """Looks at a running process every so many seconds and says whether to end it."""
+    """Looks at a running process every so many seconds and says whether to end it.
+
+    excused: seconds until now that do not count against the time limit.
+    """
 
     every: float
+    excused: float
 
     def gives_up(self) -> bool:
         """Look."""
@@ -89,8 +92,8 @@ def run(
     env: added to the allow-listed part of ours. log: receives stdout and stderr, appended.
     timeout: seconds, after which the whole process group is ended. network: also pass on proxy and
     certificate settings. tidying: runs also after `end_all`, and is not ended by it. guard: may end it
-    earlier. Raises ProcessError if the program cannot be started, and InterruptedRunError once `end_all`
-    was called.
+    earlier, and prolong its time; time is up when it looks. Raises ProcessError if the program cannot be
+    started, and InterruptedRunError once `end_all` was called.
     """
     started = time.monotonic()
     with _open_log(log) as sink:
@@ -225,17 +228,17 @@ def _wait(
     process: subprocess.Popen[bytes], stdin: bytes, timeout: float | None, guard: Guard | None
 ) -> tuple[bytes | None, bytes | None, _How]:
     given: bytes | None = stdin
-    end = time.monotonic() + timeout if timeout is not None else math.inf
-    how = _How.BY_ITSELF
+    start, how = time.monotonic(), _How.BY_ITSELF
     while how is _How.BY_ITSELF:
-        pause = min(end - time.monotonic(), guard.every if guard else math.inf)
         try:
-            return *process.communicate(given, timeout=None if pause == math.inf else pause), how
+            return *process.communicate(given, timeout=guard.every if guard else timeout), how
         except subprocess.TimeoutExpired:
             given = None  # it is on its way
-        if time.monotonic() >= end:
+        gives_up = guard is not None and guard.gives_up()
+        excused = guard.excused if guard else 0.0
+        if timeout is not None and time.monotonic() - start >= timeout + excused:
             how = _How.TIMED_OUT
-        elif guard and guard.gives_up():
+        elif gives_up:
             how = _How.GIVEN_UP
     return *_ended(process), how
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from wheelbuilder.build.cache import cache_home, locked
 
 INSIDE = "/opt/wheelbuilder/slots"  # compiler.c knows it too
 QUEUE = "queue"  # held by the one process that looks for a free slot
-WAITING = "waits-for-slot"  # what compiler.c calls itself meanwhile
+NUMBERED = "[0-9]*"  # the slots themselves
+LOCKS = Path("/proc/locks")
 
 
 def ready(number: int) -> Path:
@@ -18,7 +21,37 @@ def ready(number: int) -> Path:
         folder.mkdir(exist_ok=True)
         for name in (QUEUE, *map(str, range(number))):
             (folder / name).touch()
-        for slot in folder.glob("[0-9]*"):  # the machine may have had more cores
+        for slot in folder.glob(NUMBERED):  # the machine may have had more cores
             if int(slot.name) >= number:
                 slot.unlink()
     return folder
+
+
+def are_others_to_blame(folder: Path, pids: AbstractSet[int]) -> bool:
+    """Say whether one of some processes stands in the queue for a slot, none of them has one, and others hold
+    the queue or all slots.
+    """
+    held, wanted = _locks()
+    queue = (folder / QUEUE).stat().st_ino
+    slots = [held[path.stat().st_ino] for path in folder.glob(NUMBERED)]
+    if any(pids & holders for holders in slots):
+        return False
+    if pids & held[queue]:
+        return all(slots)
+    return bool(pids & wanted[queue]) and bool(held[queue])
+
+
+def _locks() -> tuple[defaultdict[int, set[int]], defaultdict[int, set[int]]]:
+    """Return who holds a lock and who waits for one, pids by inode (proc(5), locks).
+
+    The device is left out: what the kernel says there is not what stat(2) says on each file system.
+    """
+    held: defaultdict[int, set[int]] = defaultdict(set)
+    wanted: defaultdict[int, set[int]] = defaultdict(set)
+    for line in LOCKS.read_text(encoding="ascii").splitlines():
+        words = line.split()
+        waits = words[1] == "->"
+        kind, _, _, pid, place = words[1 + waits : 6 + waits]
+        if kind == "FLOCK":
+            (wanted if waits else held)[int(place.rpartition(":")[2])].add(int(pid))
+    return held, wanted

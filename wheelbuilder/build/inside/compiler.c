@@ -25,7 +25,7 @@
 #define PATIENCE 600                              /* seconds; after that a compiler too many is the lesser evil */
 #define NEXT_PATIENCE 1                           /* seconds; of the next in a build where one has lost patience */
 #define PAUSE 2000000                             /* nanoseconds between two looks for a free slot */
-#define WAITING "waits-for-slot"                  /* the driver must not take this for hanging: stillness.py */
+#define WAITING "waits-for-slot"                  /* what it calls itself meanwhile, for whoever looks at the machine */
 #define HOLDS "WHEELBUILDER_HOLDS_SLOT"           /* in the environment of what runs in a slot: it needs no other */
 #define SLOTS "WHEELBUILDER_SLOTS"                /* the folder of the slots */
 #define CACHE "WHEELBUILDER_COMPILER_CACHE"       /* the words that call the compiler cache; none without one */

@@ -7,14 +7,18 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+from builds import HOST, build, built
 from commands import command
 from mirrors import LATER, NOW, Interfering, nothing_at_all, upstream_file, wheel_change
 from mirrors import snapshot as files_of
 from packaging.utils import canonicalize_name
 
 from wheelbuilder.errors import IntegrityError
+from wheelbuilder.inputs.lists import RequirementsList
+from wheelbuilder.inputs.pins import parse_constraints
 from wheelbuilder.mirror.advance import Author
 from wheelbuilder.mirror.audit import audit, is_clean
 from wheelbuilder.mirror.care import remove, select, yank
@@ -23,10 +27,13 @@ from wheelbuilder.mirror.directory import DirectoryStore
 from wheelbuilder.mirror.needs import Claim, Need, as_tree, of_tree
 from wheelbuilder.mirror.prune import prune
 from wheelbuilder.mirror.publish import Change, publish
-from wheelbuilder.mirror.read import gap_states
+from wheelbuilder.mirror.read import contents, gap_states
 from wheelbuilder.mirror.states import ProjectState
 from wheelbuilder.mirror.sync import copy, survey
 from wheelbuilder.mirror.unneeded import lapsed, take_off
+from wheelbuilder.pipeline.needs import Needs
+from wheelbuilder.pipeline.request import Request
+from wheelbuilder.plan.plans import Plan
 
 FOO = canonicalize_name("foo")
 WHEEL, OLD = "foo-2.0-py3-none-any.whl", "foo-1.0-py3-none-any.whl"
@@ -38,8 +45,8 @@ def need(filename: str, branch: str, target: str = X86, owner: str = "nightly") 
     return Need(filename=filename, owner=owner, branch=branch, target=target)
 
 
-def claim(*needs: Need, owner: str = "nightly", judged: tuple[str, ...] = (X86,)) -> Claim:
-    return Claim(owner=owner, branches=("a", "b"), targets=(X86, ARM), judged=judged, needs=needs)
+def claim(*needs: Need, owner: str = "nightly", judged: tuple[str, ...] = (X86,), **values: Any) -> Claim:
+    return Claim(owner=owner, branches=("a", "b"), targets=(X86, ARM), judged=judged, needs=needs, **values)
 
 
 def claimed(store: DirectoryStore, it: Claim, channel: str = "test") -> None:
@@ -74,6 +81,46 @@ def test_claims_of_other_lists_and_targets_stay() -> None:
 
 def test_a_branch_needs_one_file_of_a_project_on_a_target() -> None:
     assert claim(need("new.whl", "a"), judged=()).merged((A, B)) == (B, need("new.whl", "a"))
+
+
+def test_a_claim_leaves_what_it_has_not_seen_to_who_has_looked_later() -> None:
+    late, other = need("late.whl", "a"), need("late.whl", "a", owner="other")
+    known = (late, B, other)
+    for needs in ((), (A,)):
+        looked = claim(*needs, seen=(WHEEL, OLD))
+        assert looked.merged(known) == tuple(sorted({late, other}))
+        assert replace(looked, seen=(WHEEL, OLD, "late.whl")).merged(known) == tuple(sorted({*needs, other}))
+    assert claim(A, seen=()).merged((B,)) == tuple(sorted({A, B}))
+
+
+def test_jobs_of_one_list_and_target_at_once_drop_nothing_of_each_other(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path / "store")
+    publish(store, "test", [wheel_change(tmp_path / "old", version="0.9")], run="", now=NOW)
+    first, second = (Needs(planned(store)) for _ in range(2))
+    made = built(build("foo"), "py3-none-any")
+    second.add(made)
+    wheel = wheel_change(tmp_path / "new", version="1.0")
+    publish(store, "test", [wheel, *second.new()], run="", now=NOW)
+    publish(store, "test", [*first.all()], run="", now=NOW)
+    (found,) = state(store).needs
+    assert (found.filename, found.branch, found.target) == (made.wheel.path.name, "main", str(HOST))
+    publish(store, "test", [*Needs(planned(store)).all()], run="", now=NOW)
+    assert state(store).needs == ()
+
+
+def planned(store: DirectoryStore) -> Request:
+    """A run that has looked at the channel, and is to build the one pin of its list."""
+    wanted = build("foo")
+    listed: dict[str, Any] = {"recipes": {}, "upstream": "", "build_constraints": ()}
+    branches = (parse_constraints("foo===1.0", "main"),)
+    unasked: dict[str, Any] = dict.fromkeys(("catalogue", "index", "memory"))
+    return Request(
+        listed=RequirementsList(name="nightly", channel="test", targets=(HOST,), branches=branches, **listed),
+        plan=Plan(targets=(HOST,), decisions=(wanted,), gaps={}, upstream={}),
+        store=store,
+        mirror=contents(store, "test").projects,
+        **unasked,
+    )
 
 
 def test_needs_survive_the_way_to_json_and_back() -> None:

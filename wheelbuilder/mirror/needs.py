@@ -29,23 +29,31 @@ class Claim:
     """What a run knows of the needs that its list has of a project.
 
     branches, targets: all of the list. judged: the targets that the run has looked at; of the others, and of
-    other lists, it knows nothing.
+    other lists, it knows nothing. seen: the files that the run knows the project to have, None for all there
+    are; a need of another one is of a job of the same list that has looked later.
     """
 
     owner: str
     branches: tuple[str, ...]
     targets: tuple[str, ...]
     judged: tuple[str, ...]
+    seen: tuple[str, ...] | None = None
     needs: tuple[Need, ...] = ()
 
     def merged(self, known: Iterable[Need]) -> tuple[Need, ...]:
         """Return what is needed, by all that was known and by this claim."""
-        taken = {need.slot for need in self.needs}
+        known = {*known}
+        later = {need.slot for need in known if self._has_not_seen(need)}
+        ours = {need for need in self.needs if need.slot not in later}
+        taken = {need.slot for need in ours}
         kept = {need for need in known if need.slot not in taken and self._leaves(need)}
-        return tuple(sorted(kept | {*self.needs}))
+        return tuple(sorted(kept | ours))
+
+    def _has_not_seen(self, need: Need) -> bool:
+        return need.owner == self.owner and self.seen is not None and need.filename not in self.seen
 
     def _leaves(self, need: Need) -> bool:
-        if need.owner != self.owner:
+        if need.owner != self.owner or self._has_not_seen(need):
             return True
         is_listed = need.branch in self.branches and need.target in self.targets
         return is_listed and need.target not in self.judged

@@ -21,6 +21,7 @@ class Needs:
 
     def __init__(self, request: Request) -> None:
         self._known: dict[NormalizedName, set[Need]] = {}
+        self._built: dict[NormalizedName, set[str]] = {}
         self._new: set[NormalizedName] = set()
         self.go_on(request)
 
@@ -36,11 +37,13 @@ class Needs:
         """Enter the wheel that a build gave, or that serves instead of it."""
         match end:
             case Built():
-                self._enter(end.build.pin, end.build.target, end.wheel.filename)
+                filename = end.wheel.filename
             case Covered():
-                self._enter(end.build.pin, end.build.target, end.filename)
+                filename = end.filename
             case _:
                 return
+        self._enter(end.build.pin, end.build.target, filename)
+        self._built.setdefault(end.build.pin.name, set()).add(filename)
         self._new.add(end.build.pin.name)
 
     def all(self) -> Iterator[Change]:
@@ -70,6 +73,12 @@ class Needs:
             targets=tuple(map(str, request.listed.targets)),
             # what is built again is there already: a build that fails takes nothing away
             judged=() if request.forced else tuple(map(str, request.plan.targets)),
+            seen=self._seen(name),
             needs=tuple(sorted(self._known.get(name, ()))),
         )
         return Change(project=name, claim=claim)
+
+    def _seen(self, name: NormalizedName) -> tuple[str, ...]:
+        """Return the files of a project that the channel had, and those that builds have added."""
+        served = {file.filename for file in self._request.mirror.get(name, ())}
+        return tuple(sorted(served | self._built.get(name, set())))

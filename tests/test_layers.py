@@ -95,7 +95,12 @@ def test_only_one_module_starts_processes() -> None:
         name for name, tree in modules() if {"subprocess", "pty", "multiprocessing"} & set(imports(tree))
     }
     # what runs inside of a root is alone there: it starts that root's pip, or a native interpreter
-    assert starters == {"build.process", "build.inside.trial", "build.inside.native_cython"}
+    assert starters == {
+        "build.process",
+        "build.inside.trial",
+        "build.inside.native_cython",
+        "build.inside.rust_front",
+    }
 
 
 def test_nobody_asks_for_a_shell() -> None:

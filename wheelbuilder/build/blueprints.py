@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from wheelbuilder.build import rust
 from wheelbuilder.build.cache import cache_home
 from wheelbuilder.build.emulation import MACHINE, is_native
 from wheelbuilder.inputs.images import Architecture, Catalogue, Role, Root, Source
@@ -18,7 +20,7 @@ FORMAT = 2  # raised when the way toolchains are made changes what is in them
 class Blueprint:
     """A toolchain of a family for one architecture, on this machine, made or not.
 
-    packages: of the suite. workshop: the family's build root for this machine itself.
+    packages: of the suite. workshop: the family's build root for this machine itself. rust: with Rust.
     """
 
     family: str
@@ -26,6 +28,7 @@ class Blueprint:
     workshop: Root
     arch: Architecture
     packages: tuple[str, ...]
+    rust: bool = False
 
     @property
     def host(self) -> Architecture:
@@ -35,14 +38,15 @@ class Blueprint:
     @property
     def name(self) -> str:
         """Its name for people: `bookworm-aarch64-toolchain`."""
-        return f"{self.family}-{self.arch.name}-toolchain"
+        return f"{self.family}-{self.arch.name}-{'rust-' if self.rust else ''}toolchain"
 
     @property
     def digest(self) -> str:
         """Of all that decides its content."""
         archive = self.workshop.archive
         contents = (FORMAT, archive, self.host.debian, self.arch.debian, sorted(self.packages))
-        return hashlib.sha256(json.dumps(contents).encode()).hexdigest()
+        more = rust.identity(self.arch, self.host) if self.rust else ()
+        return hashlib.sha256(json.dumps((*contents, *more)).encode()).hexdigest()
 
     @property
     def folder(self) -> Path:
@@ -63,10 +67,22 @@ def blueprint(catalogue: Catalogue, root: Root) -> Blueprint | None:
         return None
     if workshop is None or is_native(root.arch) or root.arch.cross is None:
         return None
+    has_rust = bool(family.rust) and rust.is_for(root, workshop)
+    packages = (*family.toolchain, *(family.rust if has_rust else ()))
     return Blueprint(
         family=root.family,
         suite=root.suite,
         workshop=workshop,
         arch=root.arch,
-        packages=tuple(package.format(cross=root.arch.cross) for package in family.toolchain),
+        packages=tuple(package.format(cross=root.arch.cross) for package in packages),
+        rust=has_rust,
     )
+
+
+def blueprints(catalogue: Catalogue) -> Iterator[tuple[Root, Blueprint]]:
+    """Yield each build root that takes a toolchain here, and that root with Rust, which takes another."""
+    for root in catalogue.roots():
+        for wanted in (root, root.adding(rust.PACKAGES)):
+            plan = blueprint(catalogue, wanted) if root.role is Role.BUILD else None
+            if plan and plan.rust is (wanted is not root):
+                yield wanted, plan

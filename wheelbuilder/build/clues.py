@@ -209,6 +209,7 @@ CLUES = (
         FailureClass.COMPILER,
         "the compiler stopped: {0}",
         AT + r"(?:fatal )?error: (.+)|^error\[E\d+\]: (.+)|^\S+\.(?:pyx|pxd|pxi):\d+:\d+: (?!warning)(.+)",
+        r"^ *rustc: error: (.+)",
     ),
     _clue(
         FailureClass.COMPILER,

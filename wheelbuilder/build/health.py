@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wheelbuilder.build import toolchain
-from wheelbuilder.build.blueprints import Blueprint, blueprint
+from wheelbuilder.build.blueprints import Blueprint, blueprints
 from wheelbuilder.build.cache import cache_home
 from wheelbuilder.build.emulation import BINFMT, interpreter, is_native
 from wheelbuilder.build.engine import Engine
@@ -18,7 +18,7 @@ from wheelbuilder.build.roots import local_roots
 from wheelbuilder.build.smoke import smoke
 from wheelbuilder.build.toolchain_proof import prove
 from wheelbuilder.errors import WheelbuilderError
-from wheelbuilder.inputs.images import Architecture, Catalogue, Role, Root
+from wheelbuilder.inputs.images import Architecture, Catalogue, Root
 
 LOW_DISK = 10 << 30  # bytes: a build root takes 0.4 GB, a build up to a few
 SETUP = (
@@ -105,8 +105,8 @@ def _roots(engine: Engine, catalogue: Catalogue, *, try_roots: bool) -> Iterator
     present = [root for root in catalogue.roots() if root.tag in here]
     for root in present:
         yield _root(engine, root) if try_roots else Finding(subject=root.name, works=True, words="is here")
-        plan = blueprint(catalogue, root)
-        if plan and root.role is Role.BUILD and plan.folder.exists():
+    for root, plan in blueprints(catalogue):
+        if root.tag in here and plan.folder.exists():
             yield _toolchain(engine, catalogue, root, plan, try_it=try_roots)
     missing = sum(1 for root in catalogue.roots()) - len(present)
     words = f"{len(present)} are here; {missing} are made or pulled when first needed"

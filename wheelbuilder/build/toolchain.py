@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from wheelbuilder.build import held, roots, uname_library
-from wheelbuilder.build.blueprints import Blueprint, blueprint, toolchains
+from wheelbuilder.build import held, roots, rust, uname_library
+from wheelbuilder.build.blueprints import Blueprint, blueprint, blueprints, toolchains
 from wheelbuilder.build.cache import cache_home, locked
 from wheelbuilder.build.containers import Mount
 from wheelbuilder.build.engine import Engine
@@ -57,6 +57,7 @@ class Toolchain:
             Mount(source=self.folder / libraries, target=f"/{libraries}"),
             Mount(source=self.folder / libraries / Path(loader).name, target=loader),
             Mount(source=self.folder / SHELL, target=f"/{SHELL}"),
+            *(rust.mounts(self.folder) if self.is_the_roots_file("cargo") else ()),
         )
 
     @property
@@ -170,6 +171,8 @@ def _make(
         )
         extract(contents, folder / "tree", log=log, updates=updates)
         lay_out(folder / "tree", plan.host, uname)
+        if plan.rust:
+            rust.lay_out(folder / "tree", plan.arch, plan.host)
         (folder / "tree" / NAMES).mkdir()
         (folder / "tree" / ABOUT).write_text(plan.name, encoding="ascii")
         plan.folder.parent.mkdir(exist_ok=True)
@@ -181,7 +184,7 @@ def _make(
 
 def unused(catalogue: Catalogue) -> Iterator[tuple[str, Path]]:
     """Yield name and folder of each toolchain here that no row of the image table asks for."""
-    kept = {plan.folder for root in catalogue.roots() if (plan := blueprint(catalogue, root))}
+    kept = {plan.folder for _, plan in blueprints(catalogue)}
     for folder in sorted(toolchains().glob("[!.]*")):
         if folder not in kept:
             yield (folder / ABOUT).read_text(encoding="ascii"), folder

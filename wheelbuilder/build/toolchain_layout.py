@@ -92,7 +92,7 @@ def _take_the_roots_own(folder: Path, host: Architecture) -> None:
 def _let_binutils_read_lto_objects(folder: Path) -> None:
     """Put GCC's plugin where plain ar, nm and ranlib look for it, as the native compiler's package does."""
     plugins = folder / "usr/lib/bfd-plugins"
-    plugins.mkdir()
+    plugins.mkdir(exist_ok=True)
     for plugin in sorted(folder.glob(f"usr/lib*/gcc-cross/*/*/{PLUGIN}")):
         _link(plugins / PLUGIN, f"{INSIDE}/{plugin.relative_to(folder)}")
 

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from wheelbuilder.build import rust
 from wheelbuilder.build.toolchain_layout import INSIDE, is_program_of
 from wheelbuilder.inputs.images import Architecture
 
@@ -44,11 +45,13 @@ def read_make_host(place: Path) -> str:
 def _names(root: Path, toolchain: Path, host: Architecture) -> Iterator[tuple[str, str]]:
     """Yield names, and the file names of the programs that they lead to."""
     programs = (toolchain / "usr/bin").resolve()  # the cache may lie behind a link
+    fronts = rust.fronts(root, programs.parents[1])
     for path in sorted((root / "usr/bin").iterdir()):
         own = _followed(root, path)
         program = (programs / own).resolve()
         known = not TELLING.fullmatch(path.name) and not TELLING.fullmatch(own)
-        if known and program.is_relative_to(programs) and is_program_of(program, host):
+        ours = is_program_of(program, host) or program.name in fronts
+        if known and program.is_relative_to(programs) and ours:
             yield path.name, program.name
 
 

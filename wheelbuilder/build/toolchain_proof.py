@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wheelbuilder.build import untrusted
+from wheelbuilder.build import rust, untrusted
 from wheelbuilder.build.containers import Mount, folders
 from wheelbuilder.build.emulation import header
 from wheelbuilder.build.engine import Engine
@@ -20,7 +20,9 @@ LANGUAGES = {
         *("gfortran", "fortran.f90"),
         "program p\nreal :: a(3) = 1\nif (sum(a) /= 3) stop 1\nend program",
     ),
+    "Rust": ("rustc", "rust.sh", rust.PROOF),
 }
+RUN = {"Rust": "sh -e rust.sh"}
 
 
 def prove(engine: Engine, image: str, toolchain: Toolchain) -> str:
@@ -54,7 +56,8 @@ def _program(language: str) -> str:
 def _commands(language: str) -> str:
     compiler, source, text = LANGUAGES[language]
     program = _program(language)
-    return f"cat >{source} <<'END'\n{text}\nEND\n{compiler} {source} -o {program}\n./{program}"
+    made = RUN.get(language, f"{compiler} {source} -o {program}")
+    return f"cat >{source} <<'END'\n{text}\nEND\n{made}\n./{program}"
 
 
 def _identify(language: str, program: bytes, toolchain: Toolchain) -> None:

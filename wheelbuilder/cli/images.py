@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from wheelbuilder.build import held, root_names, toolchain
-from wheelbuilder.build.blueprints import Blueprint, blueprint
+from wheelbuilder.build.blueprints import Blueprint, blueprints
 from wheelbuilder.build.cache import cache_home
 from wheelbuilder.build.engine_probe import find
 from wheelbuilder.build.manifests import push
@@ -133,10 +133,13 @@ def build_command(*, roots: tuple[Root, ...], preferred: str | None, without_upd
 @command.command("toolchain")
 @choosing
 @click.option("--without-updates", is_flag=True, help="Leave out a suite's updates (half updated mirrors).")
-def toolchain_command(*, roots: tuple[Root, ...], preferred: str | None, without_updates: bool) -> None:
+@click.option("--rust", "with_rust", is_flag=True, help="Those for roots with Rust, and these roots.")
+def toolchain_command(
+    *, roots: tuple[Root, ...], preferred: str | None, without_updates: bool, with_rust: bool
+) -> None:
     """Make the native toolchains that are missing, for roots that this machine has to emulate."""
     engine = find(preferred)
-    plans = planned_toolchains(roots)
+    plans = [(root, plan) for root, plan in planned_toolchains(roots) if plan.rust is with_rust]
     if not plans:
         raise ConfigurationError(
             "No root that fits takes a native toolchain.",
@@ -155,10 +158,13 @@ def toolchain_command(*, roots: tuple[Root, ...], preferred: str | None, without
 
 
 def planned_toolchains(roots: Iterable[Root]) -> tuple[tuple[Root, Blueprint], ...]:
-    """Return the build roots among these that take a toolchain on this machine, with what it consists of."""
-    catalogue = click.get_current_context().obj
-    builds = [root for root in roots if root.role is Role.BUILD]
-    return tuple((root, plan) for root in builds if (plan := blueprint(catalogue, root)))
+    """Return the build roots among these that take a toolchain on this machine, with what it consists of.
+
+    Each twice where it takes another one with Rust.
+    """
+    names = {root.name for root in roots}
+    found = blueprints(click.get_current_context().obj)
+    return tuple((root, plan) for root, plan in found if root.name in names)
 
 
 @command.command("prune")

@@ -52,6 +52,7 @@ class Architecture:
         str | None
     )  # what uv calls it in --python-platform, with {major} and {minor} of the glibc, if it knows it
     cross: str | None  # what Debian's cross compilers for it are called: gcc-{cross}
+    rust: str | None  # the target triple of Rust
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,6 +110,7 @@ class Family:
     """Roots of one libc policy for several architectures and Pythons.
 
     toolchain: packages of its suite for a native toolchain, with {cross} of the architecture that it is for.
+    rust: what is added to them for roots that have Rust.
     """
 
     name: str
@@ -117,6 +119,7 @@ class Family:
     pythons: dict[str, Interpreter]  # by interpreter tag
     roots: dict[tuple[str, Role], Root]  # by architecture name and role
     toolchain: tuple[str, ...] = ()
+    rust: tuple[str, ...] = ()
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -231,6 +234,7 @@ def _architecture(name: str, row: Table) -> Architecture:
         little_endian=elf.get("little-endian", bool),
         uv=row.optional("uv", str),
         cross=row.optional("cross", str),
+        rust=row.optional("rust", str),
     )
     elf.done()
     row.done()
@@ -245,14 +249,16 @@ def _family(name: str, row: Table, architectures: dict[str, Architecture]) -> Fa
     pythons = dict(_interpreter(*item) for item in row.tables("pythons"))
     if source is Source.ARCHIVE:
         packages = row.table("packages")
-        toolchain = packages.strings("toolchain", ())
+        toolchain, rust = packages.strings("toolchain", ()), packages.strings("rust-toolchain", ())
         found = tuple(_archive_roots(name, row, packages, architectures))
         packages.done()
     else:
-        toolchain, found = (), tuple(_registry_roots(name, row, architectures))
+        toolchain, rust, found = (), (), tuple(_registry_roots(name, row, architectures))
     row.done()
     roots = {(root.arch.name, root.role): root for root in found}
-    return Family(name=name, source=source, policy=policy, pythons=pythons, roots=roots, toolchain=toolchain)
+    return Family(
+        name=name, source=source, policy=policy, pythons=pythons, roots=roots, toolchain=toolchain, rust=rust
+    )
 
 
 def _interpreter(name: str, row: Table) -> tuple[str, Interpreter]:

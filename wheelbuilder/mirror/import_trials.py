@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from wheelbuilder.build.bounds import Bounds
 from wheelbuilder.build.channel import Channel
 from wheelbuilder.build.outcomes import StepFailedError
 from wheelbuilder.build.requirements import applicable
+from wheelbuilder.build.roots import local_roots
 from wheelbuilder.build.site import Site
 from wheelbuilder.errors import UnreachableError
 from wheelbuilder.inputs.images import Catalogue, Role, Root, Source
@@ -71,8 +72,9 @@ def try_all(wheels: Sequence[Checked], means: Means) -> Iterator[Tried]:
     where the engine stops working, or what a wheel needs cannot be fetched.
     """
     with _opened(means) as site:
+        here = local_roots(site.engine)
         for checked in wheels:
-            yield _tried(checked, site, ask=means.ask)
+            yield _tried(checked, site, here, ask=means.ask)
 
 
 def _opened(means: Means) -> AbstractContextManager[Site]:
@@ -88,17 +90,17 @@ def _opened(means: Means) -> AbstractContextManager[Site]:
     )
 
 
-def _tried(checked: Checked, site: Site, *, ask: bool) -> Tried:
+def _tried(checked: Checked, site: Site, here: Collection[str], *, ask: bool) -> Tried:
     recipe, name = site.recipes.for_pin(checked.pin), checked.path.name
     roots = {target: _root(target, site, recipe) for target in sorted(checked.targets, key=_preference)}
-    here = [target for target, root in roots.items() if site.engine.has(root.tag)]
-    if not here:
+    target = next((target for target, root in roots.items() if root.tag in here), None)
+    if target is None:
         return Tried(filename=name, reason=f"the root {next(iter(roots.values())).name} is not here")
     try:
-        _run(checked, here[0], roots[here[0]], recipe, site, ask=ask)
+        _run(checked, target, roots[target], recipe, site, ask=ask)
     except StepFailedError as error:
-        return Tried(filename=name, target=here[0], complaint=complaint(checked.path, error.summary))
-    return Tried(filename=name, target=here[0])
+        return Tried(filename=name, target=target, complaint=complaint(checked.path, error.summary))
+    return Tried(filename=name, target=target)
 
 
 def _preference(target: Target) -> tuple[bool, tuple[int, int], tuple[int, int]]:

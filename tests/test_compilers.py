@@ -22,7 +22,8 @@ pytestmark = pytest.mark.engine
 COMPILE = """
 include = sysconfig.get_paths()["include"]
 for part in (NAME, "other"):
-    command = ["cc", "-c", "-O2", "-fPIC", "-I" + include, part + ".c", "-o", f"/tmp/{part}.o"]
+    source = os.environ.get("PLACE", "") + part + ".c"
+    command = ["cc", "-c", "-O2", "-fPIC", "-I" + include, source, "-o", f"/tmp/{part}.o"]
     subprocess.run(command + os.environ.get("FLAGS", "").split(), check=True)
 subprocess.run(["cc", "-shared", f"/tmp/{NAME}.o", "/tmp/other.o", "-o", "/tmp/made.so"], check=True)
 with open("/tmp/made.so", "rb") as file:
@@ -53,7 +54,12 @@ with open("/build/ccache/ccache.conf", "w") as file:
     file.write("compiler_check = none\\nignore_options = -O* -D*\\n")
 """
 
-
+# Lets the sources be compiled where some backends do it.
+MOVE = """
+import shutil, tempfile
+made = shutil.copytree(".", os.path.join(tempfile.mkdtemp(), "src"))
+os.environ["PLACE"] = made + os.sep
+"""
 LOOK = """
 import glob, shutil
 names = [shutil.which(it) for it in ("cc", "x86_64-linux-gnu-g++-12", "clang", "ccache")]
@@ -62,7 +68,7 @@ print("SEEN", ",".join(map(str, names)), ",".join(slots))
 """
 
 
-OURS = ("cached", "changing", "foreign", "twofaced")
+OURS = ("cached", "changing", "foreign", "temporary", "twofaced")
 
 
 def compiling(name: str, version: str = "1.0", *, before: str = "", after: str = "") -> Sdist:
@@ -149,6 +155,10 @@ def test_what_the_preprocessor_sees_counts_and_so_do_flags(place: Workplace) -> 
     flagged = built(place, made, "environment.FLAGS = '-O1 -DWORD=\"flag\"'")
     assert word(place) == b"flag"
     assert [objects(row) for row in (first, patched, flagged)] == [(0, 2), (1, 1), (0, 2)]
+
+
+def test_what_is_compiled_in_a_temporary_folder_is_known_again(place: Workplace) -> None:
+    built_three_ways(place, compiling("temporary", before=MOVE))
 
 
 def test_the_same_holds_in_a_foreign_root(place: Workplace) -> None:

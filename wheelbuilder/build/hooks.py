@@ -15,6 +15,7 @@ from wheelbuilder.build import untrusted
 from wheelbuilder.build.containers import ContainerExit, Mount
 
 INSIDE = Path(__file__).parent / "inside" / "hooks.py"
+PROGRAM = "hooks.py"
 HOOKS = "/build/hooks"
 LIBRARY = "/build/library"
 FOLDERS = ("call", "asked")  # below /build: of the last hook, and of the one before it
@@ -58,9 +59,9 @@ class Sitting:
         }
         for call in calls:
             _give(self._places[call.hook], {"input.json": call.text.encode()})
-        _give(self._folder / "hooks", {"hook.py": calls[0].program, "both.py": INSIDE.read_bytes()})
-        program = ("both.py",) if len(calls) > 1 else ("hook.py", calls[0].hook, f"/build/{FOLDERS[0]}")
-        argv = ("/bin/sh", "-c", WRAPPER, "sh", python, f"{HOOKS}/{program[0]}", *program[1:])
+        _give(self._folder / "hooks", {"hook.py": calls[0].program, PROGRAM: INSIDE.read_bytes()})
+        alone = () if len(calls) > 1 else (calls[0].hook, f"/build/{FOLDERS[0]}")
+        argv = ("/bin/sh", "-c", WRAPPER, "sh", python, f"{HOOKS}/{PROGRAM}", *alone)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="hooks")
         self._end = self._thread.submit(run, argv, self._mounts, calls[0].environ)
         self._thread.shutdown(wait=False)

@@ -1,5 +1,7 @@
 """Runs in the build root: asks the backend what it needs and, if all of that is there, builds the wheel.
 
+Or calls the one hook that it is told, in the same surroundings.
+
 Mounted alone into a container, so it imports only the standard library and runs on every CPython. One
 interpreter starts and imports the backend once for both hooks. The first hook runs in a fork, so that what it
 changes of its process does not reach the second: PEP 517 wants a fresh process for each.
@@ -10,9 +12,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.util
+import itertools
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Callable
 from importlib.metadata import Distribution, distributions
 from types import ModuleType
@@ -24,6 +28,7 @@ CALL = "/build/call"  # the same for build_wheel
 LIBRARY = "/build/library"  # has `packaging`
 GOES_ON = "wheelbuilder: what the backend asks for is there"
 NO_ANSWER = ("no_backend", "hook_missing", "unsupported")
+NAMES = "_name_sequence"  # of tempfile: the names that it tries, None for random ones
 COUNTERS = ("/proc/net/snmp", "/proc/net/snmp6")
 
 
@@ -31,6 +36,10 @@ def main() -> None:
     """Ask, then build; or end after asking, and leave it to the host to go on."""
     sys.path[:] = [path for path in sys.path if os.path.realpath(path) != FOLDER]
     hooks = loaded()
+    os.register_at_fork(after_in_child=choose_names_at_random)
+    if len(sys.argv) > 1:
+        call(hooks, *sys.argv[1:])
+        return
     with contextlib.suppress(hooks.BackendUnavailable):  # the hook says it in its own way
         hooks._build_backend()
     before = surroundings()
@@ -56,7 +65,14 @@ def loaded() -> ModuleType:
 def call(hooks: ModuleType, hook: str, folder: str) -> None:
     """Call a hook as a process of its own would."""
     sys.argv = [HOOK, hook, folder]
+    # What is compiled in a temporary folder has its path inside: no compiler cache would know it again.
+    vars(tempfile)[NAMES] = map("{:08}".format, itertools.count())
     hooks.main()
+
+
+def choose_names_at_random() -> None:
+    """Let this process give temporary files names that no other one comes upon."""
+    vars(tempfile)[NAMES] = None
 
 
 def forked(act: Callable[[], None]) -> int:

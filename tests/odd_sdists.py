@@ -111,7 +111,7 @@ flags = ["-O2", "-fPIC", "-flto", "-I" + include]
 subprocess.run([own, *flags, "-c", "hardcodes.c", "-o", "/tmp/hardcodes.o"], env={}, check=True)
 subprocess.run(["/usr/bin/gcc", "-shared", *flags, "/tmp/hardcodes.o", "-o", "/tmp/hardcodes.so"], check=True)
 with open("/tmp/hardcodes.so", "rb") as file:
-    return pack(folder, {"hardcodes" + suffix: file.read()}, tag=f"cp311-cp311-linux_{machine}")
+    return pack(folder, {"hardcodes" + suffix: file.read()}, tag=f"{PYTHON}-{PYTHON}-linux_{machine}")
 """
     return in_tree("hardcodes", body, files={"hardcodes.c": module("hardcodes")})
 
@@ -142,7 +142,7 @@ subprocess.run(["make", "INCLUDE=" + sysconfig.get_paths()["include"]], check=Tr
 machine = sysconfig.get_platform().replace("-", "_")
 with open("configures.so", "rb") as file:
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
-    return pack(folder, {"configures" + suffix: file.read()}, tag=f"cp311-cp311-{machine}")
+    return pack(folder, {"configures" + suffix: file.read()}, tag=f"{PYTHON}-{PYTHON}-{machine}")
 """
     files = {
         "configure": configure,

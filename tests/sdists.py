@@ -29,6 +29,7 @@ ROOT = Path(__file__).parent.parent
 BACKEND = """
 import base64, hashlib, os, subprocess, sys, sysconfig, zipfile
 NAME, VERSION = {name!r}, {version!r}
+PYTHON = "cp{{}}{{}}".format(*sys.version_info)
 
 
 def pack(folder, files, name=NAME, version=VERSION, tag="py3-none-any", requires=()):
@@ -69,7 +70,7 @@ def pure(folder, **options):
 def native(folder, source=NAME + ".c", *flags):
     suffix, data = compiled(source, *flags)
     machine = sysconfig.get_platform().replace("-", "_")
-    return pack(folder, {{NAME + suffix: data}}, tag=f"cp311-cp311-{{machine}}")
+    return pack(folder, {{NAME + suffix: data}}, tag=f"{{PYTHON}}-{{PYTHON}}-{{machine}}")
 
 
 def build_wheel(folder, config_settings=None, metadata_directory=None):

@@ -121,11 +121,18 @@ def test_a_bare_root_that_hides_folders_is_another_image() -> None:
     assert shown.digest == "a" * 64
 
 
+def tools(compiler: str, family: str) -> str:
+    return f'toolchain = {{ compiler = "{compiler}", family = "{family}", packages = ["lld"] }}'
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         (pulled("registry.example.org/image:latest"), "must be pinned by digest"),
         (pulled(extra="nonsense = 1"), "'nonsense' is not known"),
+        (pulled(extra=tools("clang", "etch")), "packages of 'etch', which is no family that is made from"),
+        (pulled(extra=tools("clang", "f")), "packages of 'f', which is no family that is made from"),
+        (pulled(extra=tools("gcc", "f")), "'compiler' must be clang"),
         (pulled().replace("manylinux_2_28", "glibc"), "must look like manylinux_2_28"),
         (pulled().replace("images.x86_64", "images.vax"), "names 'vax'"),
         (pulled().replace("cp311 =", "py311 ="), "looks like cp311"),

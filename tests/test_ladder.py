@@ -28,14 +28,19 @@ from wheelbuilder.inputs.targets import Target
 
 CATALOGUE = Catalogue.read(default_path())
 ROOT = CATALOGUE.root(FOREIGN, Role.BUILD)
-UNTOOLED = CATALOGUE.target(f"cp311-manylinux_2_28_{FOREIGN.arch}")  # pulled, and without a toolchain
+UNTOOLED = CATALOGUE.target(f"cp311-manylinux_2_28_{FOREIGN.arch}")
+WITHOUT = replace(
+    CATALOGUE,
+    families=CATALOGUE.families
+    | {"manylinux_2_28": replace(CATALOGUE.families["manylinux_2_28"], toolchain=None)},
+)
 FALL = Fall(rung=Rung.TOOLCHAIN, failure=FailureClass.COMPILER, summary="it broke", toolchain="t1")
 
 
 @pytest.fixture
 def here(tmp_path: Path) -> Iterator[Site]:
     with FileIndex() as index:
-        yield replace(site(index, tmp_path), engine=engine())
+        yield replace(site(index, tmp_path), engine=engine(), catalogue=WITHOUT)
 
 
 def stands(here: Site, target: Target = FOREIGN, pinned: Rung | None = None, **attempt: Any) -> Footing:

@@ -162,7 +162,7 @@ def ran(
     targets = [catalogue.target(f"cp311-manylinux_2_36_{it.arch}") for it in (FOREIGN, HOST)]
     tools = ensure(engine(), catalogue, targets[0], log=log_of("toolchain"))
     assert tools
-    twins = Twins(wheels=wheels(targets[1])[1:], python=tools.python, machine=FOREIGN.arch)
+    twins = Twins(wheels=wheels(targets[1])[1:], python=tools.pythons["cp311"], machine=FOREIGN.arch)
     told = {}
     for beside in (twins, None):
         source = folder / ("native" if beside else "emulated")

@@ -183,7 +183,7 @@ def made(
             CATALOGUE.interpreter(target),
             inside=ENVIRONMENT,
             cache=folder / "environments",
-            beside=Twins(wheels=ours, python=python or tools.python, machine=FOREIGN.arch)
+            beside=Twins(wheels=ours, python=python or tools.pythons["cp311"], machine=FOREIGN.arch)
             if native
             else None,
         )

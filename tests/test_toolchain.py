@@ -43,13 +43,23 @@ def shell(script: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_only_foreign_roots_of_archive_families_have_one() -> None:
+def test_only_foreign_roots_have_one() -> None:
     family = CATALOGUE.families["bookworm"]
     found = blueprint(CATALOGUE, family.roots[FOREIGN, Role.BUILD])
     assert found and found.name == f"bookworm-{FOREIGN}-toolchain"
     assert f"gcc-{CATALOGUE.architectures[FOREIGN].cross}" in found.packages
     assert blueprint(CATALOGUE, family.roots[MACHINE, Role.BUILD]) is None
-    assert blueprint(CATALOGUE, CATALOGUE.families["manylinux_2_28"].roots[FOREIGN, Role.BUILD]) is None
+    bare = replace(CATALOGUE, families={"bookworm": replace(family, toolchain=None)})
+    assert blueprint(bare, family.roots[FOREIGN, Role.BUILD]) is None
+
+
+def test_pulled_images_share_one_with_clang() -> None:
+    families = (CATALOGUE.families[name] for name in ("manylinux_2_28", "manylinux_2_34", "musllinux_1_2"))
+    plans = [blueprint(CATALOGUE, family.roots["s390x", Role.BUILD]) for family in families]
+    assert {plan and plan.name for plan in plans} == {"trixie-s390x-clang"}
+    assert len({plan.digest for plan in plans if plan}) == 1
+    roots = CATALOGUE.families["manylinux_2_28"].roots
+    assert MACHINE != "x86_64" or blueprint(CATALOGUE, roots["i686", Role.BUILD]) is None
 
 
 def test_a_toolchain_is_named_by_what_is_in_it() -> None:

@@ -11,20 +11,19 @@ from pathlib import Path
 from wheelbuilder.build import rust
 from wheelbuilder.build.cache import cache_home
 from wheelbuilder.build.emulation import MACHINE, is_native
-from wheelbuilder.inputs.images import Architecture, Catalogue, Role, Root, Source
+from wheelbuilder.inputs.images import Architecture, Catalogue, Compiler, Role, Root
 
 FORMAT = 2  # raised when the way toolchains are made changes what is in them
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Blueprint:
-    """A toolchain of a family for one architecture, on this machine, made or not.
+    """A toolchain for one architecture, on this machine, made or not; families may share it.
 
-    packages: of the suite. workshop: the family's build root for this machine itself. rust: with Rust.
+    packages: of the workshop's suite. workshop: this machine's own build root of that suite. rust: with Rust.
     """
 
-    family: str
-    suite: str
+    compiler: Compiler
     workshop: Root
     arch: Architecture
     packages: tuple[str, ...]
@@ -37,8 +36,9 @@ class Blueprint:
 
     @property
     def name(self) -> str:
-        """Its name for people: `bookworm-aarch64-toolchain`."""
-        return f"{self.family}-{self.arch.name}-{'rust-' if self.rust else ''}toolchain"
+        """Its name for people: `bookworm-aarch64-toolchain`, `trixie-aarch64-clang`."""
+        kind = {Compiler.GCC: "rust-toolchain" if self.rust else "toolchain", Compiler.CLANG: "clang"}
+        return f"{self.workshop.family}-{self.arch.name}-{kind[self.compiler]}"
 
     @property
     def digest(self) -> str:
@@ -61,17 +61,16 @@ def toolchains() -> Path:
 
 def blueprint(catalogue: Catalogue, root: Root) -> Blueprint | None:
     """Return the blueprint of the toolchain for a root, None where the machine or the table has none."""
-    family = catalogue.families[root.family]
-    workshop = family.roots.get((MACHINE, Role.BUILD))
-    if root.source is not Source.ARCHIVE or not family.toolchain:
+    tools = catalogue.families[root.family].toolchain
+    if tools is None or is_native(root.arch) or root.arch.cross is None:
         return None
-    if workshop is None or is_native(root.arch) or root.arch.cross is None:
+    workshop = catalogue.families[tools.family].roots.get((MACHINE, Role.BUILD))
+    if workshop is None:
         return None
-    has_rust = bool(family.rust) and rust.is_for(root, workshop)
-    packages = (*family.toolchain, *(family.rust if has_rust else ()))
+    has_rust = bool(tools.rust) and rust.is_for(root, workshop)
+    packages = (*tools.packages, *(tools.rust if has_rust else ()))
     return Blueprint(
-        family=root.family,
-        suite=root.suite,
+        compiler=tools.compiler,
         workshop=workshop,
         arch=root.arch,
         packages=tuple(package.format(cross=root.arch.cross) for package in packages),

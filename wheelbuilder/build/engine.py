@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 import time
 import uuid
@@ -35,6 +36,7 @@ REMOVAL_PAUSES = (0.0, 0.1, 0.5, 2.0)  # seconds before each try to remove conta
 TIMED_OUT = 124  # as timeout(1) has it
 SIGNALLED = 128  # from here on an exit status stands for a signal
 NEVER_STARTED = (None, "created", "configured", "initialized")
+USUAL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # of images that say nothing
 HOME = {"HOME": "/tmp", "LANG": "C.UTF-8", "TERM": "dumb"}  # noqa: S108  (inside the container)
 
 
@@ -285,6 +287,14 @@ class Engine:
         """Return the digest that names the content of a local image."""
         return self.call("image", "inspect", "--format", "{{.Id}}", image).strip()
 
+    def path(self, image: str) -> str:
+        """Return the PATH that a local image gives what runs in it."""
+        if (self.name, image) not in _paths:
+            told = json.loads(self.call("image", "inspect", "--format", "{{json .Config.Env}}", image))
+            variables = dict(line.partition("=")[::2] for line in told or ())
+            _paths[self.name, image] = variables.get("PATH", USUAL_PATH)
+        return _paths[self.name, image]
+
     @contextmanager
     def mounted(self, image: str) -> Iterator[Path]:
         """Give read access to an image's file system for as long as the context lasts."""
@@ -332,7 +342,9 @@ def _was_killed(done: process.Completed, told: Notes | None) -> bool:
 
 # One worker: removals are in order, and end before the process does.
 _removals = ThreadPoolExecutor(1, thread_name_prefix="remove")
-_architectures: dict[tuple[str, str], str] = {}  # of an image that is there, it never changes
+# Of an image that is there, they never change.
+_architectures: dict[tuple[str, str], str] = {}
+_paths: dict[tuple[str, str], str] = {}
 
 
 def _architecture(program: str, image: str) -> str | None:

@@ -47,7 +47,9 @@ def name() -> str:
 
 
 def _names(engine: Engine, image: str) -> Iterator[str]:
-    done = engine.run(image, ("ls", "-1", *PLACES), timeout=TIME)
+    own = (place for place in engine.path(image).split(":") if place.startswith("/"))
+    places = dict.fromkeys((*own, *PLACES))
+    done = engine.run(image, ("ls", "-1", *places), timeout=TIME)
     yield from filter(COMPILER.fullmatch, done.stdout.split())
 
 

@@ -13,7 +13,7 @@ from wheelbuilder.build.site import Site
 from wheelbuilder.build.tasks import Task
 from wheelbuilder.build.toolchain import Toolchain
 from wheelbuilder.errors import WheelbuilderError
-from wheelbuilder.inputs.images import Root
+from wheelbuilder.inputs.images import Compiler, Root
 from wheelbuilder.inputs.rungs import Rung
 
 # What a toolchain can bring about that does not behave like the root's own.
@@ -94,7 +94,10 @@ def _only(rung: Rung, who: str, site: Site, root: Root, log: Path) -> Footing:
 
 
 def _with(found: Toolchain, reason: str, *, pinned: bool = False) -> Way:
-    return Way(rung=Rung.TOOLCHAIN, reason=reason, pinned=pinned, toolchain=found.digest)
+    other = (
+        "" if found.compiler is Compiler.GCC else f", with {found.compiler} in the place of the image's GCC"
+    )
+    return Way(rung=Rung.TOOLCHAIN, reason=f"{reason}{other}", pinned=pinned, toolchain=found.digest)
 
 
 def _after(fall: Fall) -> Way:

@@ -114,7 +114,7 @@ class Stages:
             source=source,
             out=self.bench.out,
             environment=self._environment(files, footing),
-            environ=variables(epoch, self._jobs, recipe.environment),
+            environ=variables(epoch, self._jobs, site.engine.path(image), recipe.environment),
             log=log,
             bounds=self._bounds(footing),
             pids=PIDS,

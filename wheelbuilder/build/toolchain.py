@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from wheelbuilder.build import held, roots, rust, uname_library
+from wheelbuilder.build import clang_names, held, image_names, roots, rust, uname_library
 from wheelbuilder.build.blueprints import Blueprint, blueprint, blueprints, toolchains
 from wheelbuilder.build.cache import cache_home, locked
 from wheelbuilder.build.containers import Mount
@@ -22,7 +22,7 @@ from wheelbuilder.build.owners import our_mark
 from wheelbuilder.build.toolchain_layout import INSIDE, interpreter_of, lay_out
 from wheelbuilder.build.toolchain_names import make_names, read_make_host
 from wheelbuilder.build.unpacking import Contents, discard, extract
-from wheelbuilder.inputs.images import Architecture, Catalogue, Role, Root
+from wheelbuilder.inputs.images import Architecture, Catalogue, Compiler, Role, Root
 from wheelbuilder.inputs.targets import Target
 
 NAMES = "names"  # the folder of each toolchain for what its roots call its programs
@@ -32,18 +32,19 @@ SHELL = "usr/bin/dash"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Toolchain:
-    """A toolchain for one foreign root. folder: what is seen at INSIDE there.
+    """A toolchain for one foreign root, with GCC or clang. folder: what is seen at INSIDE there.
 
     names: the links that come first in PATH, one for each program that root and toolchain both have.
-    python: the path inside of a native interpreter of the root's version. make_host: see make(1), MAKE_HOST.
+    pythons: the paths inside of native interpreters, by tag. make_host: see make(1), MAKE_HOST.
     """
 
+    compiler: Compiler
     folder: Path
     names: Path
     host: Architecture
     arch: Architecture
     digest: str
-    python: str
+    pythons: Mapping[str, str]
     make_host: str
 
     @property
@@ -56,7 +57,7 @@ class Toolchain:
             Mount(source=self.names, target=self.path),
             Mount(source=self.folder / libraries, target=f"/{libraries}"),
             Mount(source=self.folder / libraries / Path(loader).name, target=loader),
-            Mount(source=self.folder / SHELL, target=f"/{SHELL}"),
+            *((Mount(source=self.folder / SHELL, target=f"/{SHELL}"),) if self.has(Path(SHELL).name) else ()),
             *(rust.mounts(self.folder) if self.is_the_roots_file("cargo") else ()),
         )
 
@@ -76,6 +77,12 @@ class Toolchain:
     @property
     def environment(self) -> dict[str, str]:
         """Variables that make native programs answer as the root's own do."""
+        return (self._pkg_config if self.has("pkg-config") else {}) | (
+            {"MAKE_HOST": self.make_host} if self.make_host else {}
+        )
+
+    @property
+    def _pkg_config(self) -> dict[str, str]:
         triplet = self.arch.multiarch
         places = (f"lib/{triplet}", "lib", "share")
         return {
@@ -84,7 +91,7 @@ class Toolchain:
             ),
             "PKG_CONFIG_SYSTEM_LIBRARY_PATH": f"/lib:/lib/{triplet}:/usr/lib:/usr/lib/{triplet}",
             "PKG_CONFIG_SYSTEM_INCLUDE_PATH": "/usr/include",
-        } | ({"MAKE_HOST": self.make_host} if self.make_host else {})
+        }
 
 
 def ensure(
@@ -106,20 +113,33 @@ def ensure(
     plan = blueprint(catalogue, root)
     if plan is None or not _is_here(engine, plan, log, report, updates=updates):
         return None
-    names = plan.folder / NAMES / root.digest
-    if not names.exists():
-        with engine.mounted(roots.ensure(engine, root, log=log, report=report)) as tree:
-            make_names(tree, plan.folder, plan.host, names)
-    python = next(iter(catalogue.families[root.family].pythons.values()))
+    names = _named(engine, plan, root, log, report)
+    pythons = catalogue.families[plan.workshop.family].pythons
     return Toolchain(
+        compiler=plan.compiler,
         folder=plan.folder,
         names=names / "bin",
         host=plan.host,
         arch=root.arch,
         digest=plan.digest,
-        python=f"{INSIDE}{python.path}",
+        pythons={tag: f"{INSIDE}{python.path}" for tag, python in pythons.items()},
         make_host=read_make_host(names),
     )
+
+
+def _named(engine: Engine, plan: Blueprint, root: Root, log: Path, report: Callable[[str], None]) -> Path:
+    """Return the folder of names for a root, making it if it is missing."""
+    folder = plan.folder / NAMES
+    clang = plan.compiler is Compiler.CLANG
+    names = folder / (f"{root.digest}-{clang_names.identity()}" if clang else root.digest)
+    if not names.exists():
+        image = roots.ensure(engine, root, log=log, report=report)
+        if clang:
+            image_names.make_names(engine, image, plan, names)
+        else:
+            with engine.mounted(image) as tree:
+                make_names(tree, plan.folder, plan.host, names)
+    return names
 
 
 def prepare(engine: Engine, catalogue: Catalogue, root: Root, *, log: Path) -> None:
@@ -160,17 +180,20 @@ def _make(
     folder = making / f"toolchain-{plan.digest}-{our_mark()}"
     (folder / "uname").mkdir(parents=True)
     try:
-        native = roots.ensure(engine, plan.workshop, log=log, report=report, updates=updates)
-        uname = uname_library.compiled(engine, native, plan.arch.name, folder / "uname")
         contents = Contents(
             name=f"The toolchain {plan.name}",
-            suite=plan.suite,
+            suite=plan.workshop.suite,
             architecture=plan.host.debian,
             packages=plan.packages,
             sources=plan.workshop.apt_sources,
         )
         extract(contents, folder / "tree", log=log, updates=updates)
-        lay_out(folder / "tree", plan.host, uname)
+        if plan.compiler is Compiler.CLANG:
+            clang_names.lay_out(folder / "tree", str(plan.arch.cross))
+        else:
+            native = roots.ensure(engine, plan.workshop, log=log, report=report, updates=updates)
+            uname = uname_library.compiled(engine, native, plan.arch.name, folder / "uname")
+            lay_out(folder / "tree", plan.host, uname)
         if plan.rust:
             rust.lay_out(folder / "tree", plan.arch, plan.host)
         (folder / "tree" / NAMES).mkdir()

@@ -26,20 +26,25 @@ UNUSED = ("doc", "info", "locale", "man", "lintian", "bash-completion", "common-
 
 
 def lay_out(folder: Path, host: Architecture, uname: Path) -> None:
-    """Make a toolchain, to be seen at INSIDE, of the packages that were unpacked here. Needs root.
+    """Make a toolchain with GCC, to be seen at INSIDE, of the packages that were unpacked here. Needs root.
 
     uname: the library for programs that ask the kernel which machine it is.
     """
-    _compile_modules(folder)
+    lay_out_programs(folder)
     _take_the_roots_own(folder, host)
     _let_binutils_read_lto_objects(folder)
-    _remove_unused(folder)
-    (folder / "bin").mkdir()  # the names of a root are mounted there
     library = folder / Path(UNAME).relative_to(INSIDE)
     library.parent.mkdir()
     shutil.copyfile(uname, library)
     for name in ASK_THE_KERNEL:
         uname_library.give(folder / "usr/bin" / name, UNAME)
+
+
+def lay_out_programs(folder: Path) -> None:
+    """Keep of unpacked packages what runs. Needs root."""
+    _compile_modules(folder)
+    _remove_unused(folder)
+    (folder / "bin").mkdir()  # the names of a root are mounted there
 
 
 def is_program_of(path: Path, host: Architecture) -> bool:

@@ -8,6 +8,7 @@ from wheelbuilder.build.emulation import header
 from wheelbuilder.build.engine import Engine
 from wheelbuilder.build.toolchain import Toolchain
 from wheelbuilder.errors import UnreachableError
+from wheelbuilder.inputs.images import Compiler
 
 TIMEOUT = 300.0  # seconds
 OUT = "/build/out"
@@ -46,7 +47,8 @@ def prove(engine: Engine, image: str, toolchain: Toolchain) -> str:
             raise UnreachableError(f"A program cannot be compiled and run natively: {words[-1]}")
         for name in known:
             _identify(name, untrusted.read(out / _program(name), LARGEST) or b"", toolchain)
-    return f"compiles, links and runs {', '.join(known)}"
+    other = "" if toolchain.compiler is Compiler.GCC else f" with {toolchain.compiler}"
+    return f"compiles, links and runs {', '.join(known)}{other}"
 
 
 def _program(language: str) -> str:

@@ -74,10 +74,11 @@ class Twins:
 
 def find(files: Iterable[IndexFile], target: Target, site: Site, toolchain: Toolchain | None) -> Twins | None:
     """Return the twins of the wheels of an environment; None where there are none, or nothing to run them."""
-    if toolchain is None:
+    python = toolchain.pythons.get(target.interpreter) if toolchain else None
+    if python is None:
         return None
     wheels = tuple(wheel for file in files for wheel in _for_this_machine(file, target, site))
-    return Twins(wheels=wheels, python=toolchain.python, machine=target.arch) if wheels else None
+    return Twins(wheels=wheels, python=python, machine=target.arch) if wheels else None
 
 
 def _for_this_machine(file: IndexFile, target: Target, site: Site) -> tuple[Path, ...]:

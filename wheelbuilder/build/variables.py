@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from wheelbuilder.build import backend
 
 
-def variables(epoch: int, jobs: int, own: Mapping[str, str]) -> dict[str, str]:
-    """Return them. epoch: SOURCE_DATE_EPOCH; jobs: compilers at a time; own: the recipe's, which win."""
+def variables(epoch: int, jobs: int, path: str, own: Mapping[str, str]) -> dict[str, str]:
+    """Return them. epoch: SOURCE_DATE_EPOCH; jobs: compilers at a time; own: the recipe's, which win.
+
+    path: the root's own PATH; pulled images have their compilers in places of their own.
+    """
     return {
-        "PATH": f"{backend.ENVIRONMENT}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "PATH": f"{backend.ENVIRONMENT}/bin:{path}",
         "HOME": "/tmp",  # noqa: S108  (inside the container)
         "LC_ALL": "C.UTF-8",
         "TZ": "UTC",

@@ -143,7 +143,7 @@ def toolchain_command(
     if not plans:
         raise ConfigurationError(
             "No root that fits takes a native toolchain.",
-            "One is made for foreign roots of archive families whose row in images.toml names its packages.",
+            "One is made for foreign roots of families whose rows in images.toml name packages for it.",
         )
     for root, plan in plans:
         log = cache_home() / "logs" / f"{plan.name}.log"

@@ -37,6 +37,13 @@ class Source(StrEnum):
     REGISTRY = "registry"  # pulled by digest
 
 
+class Compiler(StrEnum):
+    """Which compiler a native toolchain has."""
+
+    GCC = "gcc"  # the archive's own, for another architecture
+    CLANG = "clang"  # which uses what an image's GCC has
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Architecture:
     """One row of `[architectures]`. `name` is the machine as in platform tags."""
@@ -106,20 +113,29 @@ class Root:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Family:
-    """Roots of one libc policy for several architectures and Pythons.
+class NativeTools:
+    """What the native toolchains of a family are made of.
 
-    toolchain: packages of its suite for a native toolchain, with {cross} of the architecture that it is for.
-    rust: what is added to them for roots that have Rust.
+    family: the archive family whose suite has the packages; packages: with {cross} of the architecture that
+    they are for. rust: what is added to them for roots that have Rust.
     """
+
+    compiler: Compiler
+    family: str
+    packages: tuple[str, ...]
+    rust: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Family:
+    """Roots of one libc policy for several architectures and Pythons. toolchain: None for none."""
 
     name: str
     source: Source
     policy: str
     pythons: dict[str, Interpreter]  # by interpreter tag
     roots: dict[tuple[str, Role], Root]  # by architecture name and role
-    toolchain: tuple[str, ...] = ()
-    rust: tuple[str, ...] = ()
+    toolchain: NativeTools | None = None
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -151,6 +167,7 @@ class Catalogue:
         table.done()
         catalogue = cls(architectures=architectures, families=families)
         catalogue._refuse_rivals(table.where)
+        catalogue._refuse_unknown_suites(table.where)
         return catalogue
 
     def target(self, text: str) -> Target:
@@ -214,6 +231,15 @@ class Catalogue:
                         f"{where}: the families {other} and {family.name} both serve {target}."
                     )
 
+    def _refuse_unknown_suites(self, where: str) -> None:
+        archives = {name for name, family in self.families.items() if family.source is Source.ARCHIVE}
+        for name, family in self.families.items():
+            if family.toolchain and family.toolchain.family not in archives:
+                raise ConfigurationError(
+                    f"{where}: the toolchain of {name} is to be made of packages of"
+                    f" {family.toolchain.family!r}, which is no family that is made from an archive."
+                )
+
 
 def default_path() -> Path:
     """Return the image table of this installation: in a wheel beside the modules, in a checkout above."""
@@ -249,16 +275,34 @@ def _family(name: str, row: Table, architectures: dict[str, Architecture]) -> Fa
     pythons = dict(_interpreter(*item) for item in row.tables("pythons"))
     if source is Source.ARCHIVE:
         packages = row.table("packages")
-        toolchain, rust = packages.strings("toolchain", ()), packages.strings("rust-toolchain", ())
         found = tuple(_archive_roots(name, row, packages, architectures))
+        toolchain = _archive_toolchain(name, packages)
         packages.done()
     else:
-        toolchain, rust, found = (), (), tuple(_registry_roots(name, row, architectures))
+        toolchain = _toolchain(row.table("toolchain")) if "toolchain" in row else None
+        found = tuple(_registry_roots(name, row, architectures))
     row.done()
     roots = {(root.arch.name, root.role): root for root in found}
-    return Family(
-        name=name, source=source, policy=policy, pythons=pythons, roots=roots, toolchain=toolchain, rust=rust
+    return Family(name=name, source=source, policy=policy, pythons=pythons, roots=roots, toolchain=toolchain)
+
+
+def _archive_toolchain(family: str, packages: Table) -> NativeTools | None:
+    native, rust = packages.strings("toolchain", ()), packages.strings("rust-toolchain", ())
+    if not native:
+        return None
+    return NativeTools(compiler=Compiler.GCC, family=family, packages=native, rust=rust)
+
+
+def _toolchain(row: Table) -> NativeTools:
+    tools = NativeTools(
+        compiler=row.choice("compiler", Compiler),
+        family=row.get("family", str),
+        packages=row.strings("packages"),
     )
+    if tools.compiler is not Compiler.CLANG:
+        raise row.error("compiler", "must be clang: an archive has no GCC that makes what an image's does")
+    row.done()
+    return tools
 
 
 def _interpreter(name: str, row: Table) -> tuple[str, Interpreter]:

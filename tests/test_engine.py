@@ -271,6 +271,19 @@ def test_a_mount_is_read_only_unless_said(tmp_path: Path) -> None:
     assert "Read-only file system" in done.stderr and (tmp_path / "out" / "word").read_text() == "hello"
 
 
+def test_what_is_mounted_gives_nobody_more_rights(tmp_path: Path) -> None:
+    with engine().mounted(image()) as root:
+        shutil.copy(root / "usr/bin/id", tmp_path)
+    (tmp_path / "id").chmod(0o4755)
+    mounts = [Mount(source=tmp_path, target=f"/mounted{it}", writable=bool(it)) for it in (0, 1)]
+    script = "/mounted1/id -u; grep ' /mounted' /proc/mounts"
+    done = engine().run(image(), ("sh", "-c", script), mounts=mounts, timeout=60)
+    user, *lines = done.stdout.splitlines()
+    assert user == "1000" and len(lines) == len(mounts)
+    options = set() if engine().name == "docker" else {"nosuid", "nodev"}
+    assert all(options <= set(line.split()[3].split(",")) for line in lines)
+
+
 def test_output_goes_to_a_log(tmp_path: Path) -> None:
     log = tmp_path / "log"
     done = engine().run(image(), ("sh", "-c", "echo out; echo err >&2"), timeout=60, log=log)

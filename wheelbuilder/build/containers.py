@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,8 +110,11 @@ def environment_arguments(env: Mapping[str, str]) -> Iterator[str]:
         yield from ("--env", f"{name}={value}")
 
 
-def mount_arguments(mount: Mount, user: str) -> tuple[str, str]:
-    """Return what mounts a folder, after giving it to the user that may write there."""
+def mount_arguments(mount: Mount, user: str, options: Sequence[str]) -> tuple[str, str]:
+    """Return what mounts a folder, after giving it to the user that may write there.
+
+    options: of the mount, beside whether it can be written.
+    """
     source = mount.source.resolve()
     if "," in f"{source}{mount.target}":
         raise ConfigurationError(
@@ -119,8 +122,13 @@ def mount_arguments(mount: Mount, user: str) -> tuple[str, str]:
         )
     if mount.writable:
         _give(source, user)
-    mode = "" if mount.writable else ",readonly"
-    return ("--mount", f"type=bind,source={source},target={mount.target}{mode}")
+    words = (
+        f"source={source}",
+        f"target={mount.target}",
+        *([] if mount.writable else ["readonly"]),
+        *options,
+    )
+    return ("--mount", ",".join(("type=bind", *words)))
 
 
 def _give(folder: Path, user: str) -> None:

@@ -47,6 +47,7 @@ class EngineKind:
     name: str
     run: tuple[str, ...]  # arguments of `run` that only it has
     remove: tuple[str, ...]
+    bound: tuple[str, ...]  # options of mounts; docker knows none of these
     import_platform: str  # template with {oci}; "" where `import` cannot say the architecture
     isolated_build: tuple[str, ...]  # `build` where containers need special arguments
     mounts_images: bool
@@ -62,6 +63,7 @@ KINDS = {
         name="podman",
         run=("--http-proxy=false", "--no-hosts", "--read-only-tmpfs=false"),
         remove=("rm", "--force", "--volumes", "--ignore", "--time", "0"),
+        bound=("nosuid", "nodev"),
         import_platform="--os linux --arch {oci}",
         isolated_build=("--isolation", "chroot"),
         mounts_images=True,
@@ -77,6 +79,7 @@ KINDS = {
         name="docker",
         run=(),
         remove=("rm", "--force", "--volumes"),
+        bound=(),
         import_platform="",  # it takes --platform and records the host's architecture all the same
         isolated_build=(),
         mounts_images=False,
@@ -145,7 +148,7 @@ class Engine:
                 *confinement_arguments(user, pids, memory, cpus),
                 *network_arguments(network),
                 *environment_arguments(HOME | emulation.settings(oci) | dict(env or {})),
-                *(word for mount in mounts for word in mount_arguments(mount, user)),
+                *(word for mount in mounts for word in mount_arguments(mount, user, self.kind.bound)),
                 *("--workdir", workdir, "--entrypoint", argv[0], image, *argv[1:]),
             )
             seen = Container(partial(self._first_process, container), slots)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from wheelbuilder.build.failures import MOST_LENGTH, MOST_LINES, classify, useful_lines
+from wheelbuilder.build.failures import MOST_LENGTH, MOST_LINES, classify, is_certain, useful_lines
 from wheelbuilder.build.logs import MOST_READ, tail
 from wheelbuilder.build.outcomes import FailureClass as F
 from wheelbuilder.build.outcomes import StepFailedError
@@ -213,3 +213,24 @@ def test_only_the_end_of_a_log_is_tail(tmp_path: Path) -> None:
 @pytest.mark.parametrize("summary", ["it cannot be had", "it cannot be had."])
 def test_a_summary_leaves_its_full_stop_to_who_goes_on_from_it(summary: str) -> None:
     assert StepFailedError(F.NO_SOURCE, summary).summary == "it cannot be had"
+
+
+REFUSED = """
+Error compiling Cython file:
+------------------------------------------------------------
+...
+def broken(:
+           ^
+------------------------------------------------------------
+
+part.pyx:1:11: Expected an identifier, found ':'
+"""
+
+
+def test_what_two_cythons_have_refused_is_certain_if_that_was_the_end() -> None:
+    again = f"{REFUSED}wheelbuilder: Cython runs emulated: the native one did not do it\n{REFUSED}"
+    assert is_certain(f"{again}Cython.Compiler.Errors.CompileError: part.pyx\n")
+    assert not is_certain(REFUSED)
+    assert not is_certain(REFUSED + REFUSED.replace(":11:", ":12:"))
+    assert not is_certain(f"{again}part.c:5:2: error: 'y' undeclared\n")
+    assert not is_certain(2 * "part.pyx:1:11: warning: too old\n")

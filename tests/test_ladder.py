@@ -131,6 +131,9 @@ class TestFall:
         for way in (*ways, replace(self.WAY, pinned=True)):
             assert self.after(FailureClass.COMPILER, way) is None
 
+    def test_what_is_certain_does_not_fall(self) -> None:
+        assert self.after(FailureClass.COMPILER, certain=True) is None
+
     @pytest.mark.engine
     def test_what_a_root_has_all_the_same_is_not_missing(self) -> None:
         there, gone = (Missing(kind=Kind.HEADER, name=name) for name in ("stdlib.h", "nowhere.h"))

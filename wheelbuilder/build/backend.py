@@ -267,7 +267,12 @@ def _failure(workshop: Workshop, doing: str, error: Exception) -> StepFailedErro
         return passed
     if found := failures.classify(text):
         return StepFailedError(
-            found.failure, f"{doing} failed: {found.summary}", found.hint, lines, found.missing
+            found.failure,
+            f"{doing} failed: {found.summary}",
+            found.hint,
+            lines,
+            found.missing,
+            certain=failures.is_certain(text),
         )
     said = str(error).strip().splitlines()
     if done:

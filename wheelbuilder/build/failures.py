@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -37,6 +38,9 @@ NOISE = re.compile(
     r"|: (?:warning|note): |Werror|ErrorHandler|error\.(?:c|h|o|py)\b",
     re.IGNORECASE,
 )
+# What Cython says of a source that it does not translate.
+REFUSED = re.compile(r"^\S+\.(?:pyx|pxd|pxi):\d+:\d+: (?!warning).+", re.MULTILINE)
+COMPILER_ERROR = " error: "
 # The last words of a Python program that ended with them. What another program did is told by that one.
 LAST_WORDS = re.compile(r"(?!subprocess\.)(?:[\w.]+(?:Error|Exception)|error): \S.*")
 
@@ -88,6 +92,16 @@ def _missing(clue: Clue, text: str, start: int) -> Iterator[Missing]:
     for name in list(names)[:MOST_MISSING]:
         if found := missing(clue.kind, name):
             yield found
+
+
+def is_certain(log: str) -> bool:
+    """Say whether Cython has refused the same line twice, natively and then emulated, and that was the end.
+
+    A project may go on with what an earlier Cython has made of its source, and fail at that.
+    """
+    refused = list(REFUSED.finditer(log))
+    again = any(times > 1 for times in Counter(match[0] for match in refused).values())
+    return again and COMPILER_ERROR not in log[refused[-1].end() :]
 
 
 def _named(match: re.Match[str]) -> str:

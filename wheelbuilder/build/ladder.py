@@ -131,7 +131,7 @@ def serves(kept: Built, site: Site) -> bool:
 
 def fall(error: StepFailedError, way: Way | None, engine: Engine, root: Root) -> Fall | None:
     """Return the fall that a failure leads to, if a slower rung may do better. root: what it was built in."""
-    if way is None or way.rung is not Rung.TOOLCHAIN or way.pinned:
+    if way is None or way.rung is not Rung.TOOLCHAIN or way.pinned or error.certain:
         return None
     if error.failure not in RUNG_MAY_BE_WHY and not _is_there(error, engine, root):
         return None

@@ -234,7 +234,7 @@ class StepFailedError(Exception):
     """Ends one build, never the run: the job turns it into a Failed.
 
     summary: a sentence; its full stop is left to who goes on from it. missing: what its root lacks.
-    passing: see there.
+    passing: see there. certain: no other way to build would come to another end.
     """
 
     def __init__(
@@ -246,11 +246,12 @@ class StepFailedError(Exception):
         missing: tuple[Missing, ...] = (),
         *,
         passing: bool = False,
+        certain: bool = False,
     ) -> None:
         # What resolvers print may name the index with its password, and records are published.
         self.summary, self.hint = without_secrets(summary).removesuffix("."), without_secrets(hint)
         self.lines = tuple(map(without_secrets, lines))
         self.failure = failure
         self.missing = missing
-        self.passing = passing
+        self.passing, self.certain = passing, certain
         super().__init__(failure, self.summary, self.hint, self.lines)

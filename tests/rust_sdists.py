@@ -81,6 +81,8 @@ pub fn told(_: TokenStream) -> TokenStream { format!("{:?}", @SAYS@).parse().unw
 CRATE = (
     '[package]\nname = "{name}"\nversion = "1.0.0"\nedition = "2018"\n[lib]\n{lib}\n[dependencies]\n{uses}\n'
 )
+# How Rust calls the architectures of triples that begin otherwise.
+NAMES = {"armv7": "arm", "powerpc64le": "powerpc64", "riscv64gc": "riscv64"}
 
 
 def _crate(name: str, lib: str = "", *uses: str, root: str = "..") -> str:
@@ -116,8 +118,10 @@ def rust(
     return in_tree(name, body, files={**made, **(files or {})})
 
 
-def told(triple: str, arch: str) -> bytes:
-    """What a module's build was told where the compiler runs on the target. arch: as Rust calls it."""
+def told(triple: str) -> bytes:
+    """What a module's build was told where the compiler runs on the target."""
+    first = triple.partition("-")[0]
+    arch = NAMES.get(first, first)
     words = "told by-a-build-script true"
     return (
         f"{words} {words} target: {triple} host: {triple} arch: {arch} {arch} rustc host: {triple}\0".encode()

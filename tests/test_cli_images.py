@@ -111,6 +111,7 @@ def test_a_toolchain_is_made_once_listed_and_not_pruned() -> None:
     assert name == f"bookworm-{FOREIGN}-toolchain" and Path(folder).is_dir()
     rows = {row["root"]: row for row in json.loads(call("list", *words, "--json").stdout)}
     assert rows[name]["here"] and rows[name]["image"] == folder
+    assert rows[f"bookworm-{FOREIGN}-rust-toolchain"]["image"] != folder  # made only where it is needed
     pruned = call("prune", *words, "--dry-run").stdout.splitlines()
     (current,) = chosen(Catalogue.read(default_path()), (FOREIGN,), ("bookworm",), "build")
     for kept in (folder, f"{folder}/names/{current.digest}"):

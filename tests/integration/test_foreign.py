@@ -1,6 +1,7 @@
 """Real projects in C and C++ for foreign targets: built by the native toolchain, imported in the bare root.
 
-One of them for one target by default; FOREIGN_TARGETS names targets for which all of them are built.
+One of them for one target by default; FOREIGN_TARGETS names targets for which all of them are built, and one
+in Rust on two rungs.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ from typing import Any
 import pytest
 from elftools.elf.elffile import ELFFile
 from engines import engine, log_of
+from rust_sdists import rust, told
+from sdists import FileIndex, Workplace
 from test_toolchain import FOREIGN
 
 from wheelbuilder.build.archive_lists import ArchiveLists
 from wheelbuilder.build.process import run
 from wheelbuilder.build.roots import ensure
+from wheelbuilder.build.rust import PACKAGES
 from wheelbuilder.errors import UnreachableError
 from wheelbuilder.inputs.images import Catalogue, Role, Root, default_path
 from wheelbuilder.inputs.rungs import Rung
@@ -31,7 +35,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.network, pytest.mark.integration]
 CATALOGUE = Catalogue.read(default_path())
 RECIPES = Path(__file__).parents[2] / "requirements-lists" / "recipes"
 PROJECTS = {"netifaces": "0.11.0", "cffi": "2.0.0", "ujson": "5.11.0"}
-SYSTEM_PACKAGES = ("libffi-dev",)  # of the recipe of cffi
+SYSTEM_PACKAGES = {"cffi": ("libffi-dev",), "rust": PACKAGES}  # of the recipes
 TARGETS = os.environ.get("FOREIGN_TARGETS", "").split()
 ROWS = [(target, tuple(PROJECTS)) for target in TARGETS] or [
     (f"cp311-manylinux_2_36_{FOREIGN}", ("netifaces",))
@@ -56,7 +60,7 @@ def of_the_mirror(error: UnreachableError) -> None:
 
 def roots_of(catalogue: Catalogue, target: Target, projects: tuple[str, ...]) -> None:
     build, bare = (catalogue.root(target, role) for role in (Role.BUILD, Role.BARE))
-    for root in (build, bare, *((build.adding(SYSTEM_PACKAGES),) if "cffi" in projects else ())):
+    for root in (build, bare, *(build.adding(SYSTEM_PACKAGES.get(name, ())) for name in projects)):
         made(root)
 
 
@@ -122,3 +126,27 @@ def test_a_foreign_target_gets_its_wheels(name: str, projects: tuple[str, ...], 
     assert len(wheels) == len(projects)
     expected = CATALOGUE.architecture(target).elf_machine
     assert {machine for wheel in wheels for machine in machines(wheel)} == {expected}
+
+
+if TARGETS:  # emulated, a compiler of Rust takes minutes
+
+    @pytest.mark.parametrize("name", TARGETS)
+    def test_rust_makes_natively_what_it_makes_emulated(name: str, tmp_path: Path) -> None:
+        target, project = CATALOGUE.target(name), rust("plain")
+        table = table_with_roots(target, ("rust",), tmp_path)
+        wheels: list[Path] = []
+        with FileIndex() as index:
+            index.offer(project)
+            for rung in (Rung.TOOLCHAIN, Rung.EMULATED):
+                work = Workplace(folder=tmp_path / rung, index=index, targets=(name,))
+                work.write([project])
+                work.recipe("plain", f"system-packages.deb = {json.dumps(PACKAGES)}\n")
+                ended = work.run("--rung", rung, "--images", str(table), timeout=3600)
+                row = ended.outcomes["plain"]
+                assert (row["outcome"], row["rung"]) == ("built", rung), ended.stderr
+                wheels += work.store.glob("files/*/*.whl")
+        native, emulated = (wheel.read_bytes() for wheel in wheels)
+        assert native == emulated
+        with zipfile.ZipFile(wheels[0]) as archive:
+            (module,) = (archive.read(it) for it in archive.namelist() if it.endswith(".so"))
+        assert told(str(CATALOGUE.architecture(target).rust)) in module

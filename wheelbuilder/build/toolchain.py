@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from wheelbuilder.build import clang_names, held, image_names, roots, rust, uname_library
@@ -113,7 +114,8 @@ def ensure(
     plan = blueprint(catalogue, root)
     if plan is None or not _is_here(engine, plan, log, report, updates=updates):
         return None
-    names = _named(engine, plan, root, log, report)
+    ensured = partial(roots.ensure, engine, root, log=log, report=report, updates=updates)
+    names = _named(engine, plan, root, ensured)
     pythons = catalogue.families[plan.workshop.family].pythons
     return Toolchain(
         compiler=plan.compiler,
@@ -127,13 +129,13 @@ def ensure(
     )
 
 
-def _named(engine: Engine, plan: Blueprint, root: Root, log: Path, report: Callable[[str], None]) -> Path:
-    """Return the folder of names for a root, making it if it is missing."""
+def _named(engine: Engine, plan: Blueprint, root: Root, ensured: Callable[[], str]) -> Path:
+    """Return the folder of names for a root, making it if it is missing. ensured: makes the root's image."""
     folder = plan.folder / NAMES
     clang = plan.compiler is Compiler.CLANG
     names = folder / (f"{root.digest}-{clang_names.identity()}" if clang else root.digest)
     if not names.exists():
-        image = roots.ensure(engine, root, log=log, report=report)
+        image = ensured()
         if clang:
             image_names.make_names(engine, image, plan, names)
         else:

@@ -223,6 +223,7 @@ class TestFront:
         ("words", "why"),
         [
             (["-Ctarget-cpu=native"], "-C target-cpu=native asks for the processor"),
+            (["--codegen", "target_cpu=native"], "-C target-cpu=native asks for the processor"),
             (["--extern=b=out/libb.rlib"], "nothing tells how out/libb.rlib was made"),
             (["--extern=b=out/libbroken-1.rlib"], "libbroken-1 cannot be made for this machine"),
             ([], "the procedural macros in ./asks.rs ask for the machine"),

@@ -71,8 +71,8 @@ class Call:
 
     @property
     def codegen(self) -> list[str]:
-        """What it asks of code generation: `opt-level=3`."""
-        return self.values("codegen")
+        """What it asks of code generation: `opt-level=3`, which rustc also takes as `opt_level=3`."""
+        return [_hyphened(value) for value in self.values("codegen")]
 
     @property
     def types(self) -> frozenset[str]:
@@ -115,6 +115,11 @@ def _options(words: list[str]) -> list[Option]:
         else:
             found.append(("", word))
     return found
+
+
+def _hyphened(setting: str) -> str:
+    name, equals, value = setting.partition("=")
+    return f"{name.replace('_', '-')}{equals}{value}"
 
 
 def _spelled(option: Option) -> list[str]:
@@ -181,7 +186,7 @@ def _for_this_machine(options: list[Option], settings: dict[str, str]) -> list[s
     words = [f"{REAL}/rustc", "--sysroot", f"{NATIVE}/usr", "-C", f"linker={settings['linker']}"]
     words += ["-C", f"link-arg=-B{REAL}/"]
     for name, value in options:
-        if name in OF_THE_ROOT or (name == "codegen" and value.partition("=")[0] in LINKING):
+        if name in OF_THE_ROOT or (name == "codegen" and _hyphened(value).partition("=")[0] in LINKING):
             continue
         if name == "L" and value.startswith("dependency="):
             words += ["-L", os.path.join(value, KEPT)]

@@ -6,9 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,26 @@ if TYPE_CHECKING:
     from s3_servers import FreshBucket, Server
 
 SETUPTOOLS = "80.9.0"
+# Modules that take half a minute or more, the longest first.
+LONG = (
+    "test_interrupted_runs",
+    "test_native_cython",
+    "test_ladder",
+    "test_native_meson",
+    "test_compilers",
+    "test_broken_runs",
+    "test_engine",
+    "test_run",
+    "test_repair_store",
+    "test_many_writers",
+    "test_s3_deaths",
+    "test_demo",
+    "test_sync",
+    "test_store",
+    "test_bad_members",
+    "test_s3",
+    "test_remembered_failures",
+)
 
 
 def pytest_configure() -> None:
@@ -27,22 +48,31 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the modules that take long first, then those with many tests: the small ones even things out."""
+    sizes = Counter(item.path for item in items)
+
+    def place(item: pytest.Item) -> tuple[int, int]:
+        name = item.path.stem
+        return LONG.index(name) if name in LONG else len(LONG), -sizes[item.path]
+
+    items.sort(key=place)
+
+
 class _ByModule(LoadScopeScheduling):  # type: ignore[misc]  # xdist's schedulers are not typed
-    """Keeps a module in one process, and all those with containers in one: they count each other's."""
+    """Keeps a module in one process; the order of modules is ours."""
+
+    def __init__(self, config: pytest.Config, log: object) -> None:
+        super().__init__(config, log)
+        config.option.loadscopereorder = False
 
     def _split_scope(self, nodeid: str) -> str:
-        path = nodeid.partition("::")[0]
-        return "engine" if _runs_containers(self.config.rootpath / path) else path
+        return nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _ByModule:
     """Share the tests out by module. (xdist 3.8 does not see its own groups under pytest 9.2.)"""
     return _ByModule(config, log)
-
-
-@cache
-def _runs_containers(path: Path) -> bool:
-    return "mark.engine" in path.read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
@@ -51,9 +81,12 @@ def setuptools_wheel(pytestconfig: pytest.Config) -> Path:
     folder: Path = pytestconfig.cache.mkdir("wheels")
     wheel = folder / f"setuptools-{SETUPTOOLS}-py3-none-any.whl"
     if not wheel.exists():
-        argv = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
-        argv += ["--disable-pip-version-check", "--dest", str(folder), f"setuptools=={SETUPTOOLS}"]
-        subprocess.run(argv, check=True, timeout=300)
+        # Another process may fetch it too.
+        with tempfile.TemporaryDirectory(dir=folder) as fresh:
+            argv = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+            argv += ["--disable-pip-version-check", "--dest", fresh, f"setuptools=={SETUPTOOLS}"]
+            subprocess.run(argv, check=True, timeout=300)
+            Path(fresh, wheel.name).replace(wheel)
     return wheel
 
 

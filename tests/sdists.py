@@ -280,8 +280,9 @@ COMMAND = (sys.executable, "-m", "wheelbuilder")
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """A command that has ended."""
+    """A command that has ended. driver: the id that its process had."""
 
+    driver: int
     code: int
     stdout: str
     stderr: str
@@ -314,6 +315,7 @@ def cli(*words: str, env: Mapping[str, str] | None = None, timeout: float = 300)
         process.communicate(timeout=60)
         raise
     ended = Ended(
+        driver=process.pid,
         code=process.returncode,
         stdout=stdout.decode(),
         stderr=stderr.decode(errors="replace"),

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engines import containers_of
 from sdists import EXTENSION, Ended, FileIndex, Sdist, Workplace, extension, in_tree, sdist, with_setuptools
 from simple_index import Answer
 from test_wheelcheck import wheel
 from tinywheel import make_wheel
 
 from wheelbuilder.build import failures
+from wheelbuilder.build.cache import cache_home
 
 pytestmark = pytest.mark.engine
 
@@ -325,14 +327,8 @@ def test_nothing_was_written_outside(finished: Finished) -> None:
 
 
 def test_containers_and_scratch_folders_are_gone(finished: Finished) -> None:
-    from engines import engine
-
-    from wheelbuilder.build.cache import cache_home
-
-    assert engine().reap() == ()
-    listed = engine().call("ps", "--all", "--format", "{{.Names}}").split()
-    assert not [name for name in listed if "sleep" in name]
-    assert list((cache_home() / "scratch").glob(f"*/{finished.of('good')['key'][:24]}*")) == []
+    assert containers_of(finished.ended.driver, "--all") == []
+    assert list((cache_home() / "scratch").glob(f"{finished.ended.driver}-*")) == []
 
 
 def test_coverage_gives_the_reasons(finished: Finished) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engines import engine, image, root
+from engines import containers_of, engine, image, root
 
 from wheelbuilder.build import process
 from wheelbuilder.build.containers import ContainerExit, Mount
@@ -35,15 +35,16 @@ def python(program: str, *, timeout: float = 60, memory: int | None = None, pids
     )
 
 
-def running(name: str) -> list[str]:
+def running(name: str, driver: int | None = None) -> list[str]:
+    """The containers of a name that this process has, or another driver."""
     engine().settle()
-    return engine().call("ps", "--all", "--quiet", "--filter", f"name={name}").split()
+    return containers_of(driver or os.getpid(), "--all", "--filter", f"name=wheelbuilder-{name}")
 
 
 def test_a_command_runs_and_nothing_is_left() -> None:
     done = engine().run(image(), ("sh", "-c", "echo out; echo err >&2; exit 3"), timeout=60, name="leaves")
     assert (done.exit_code, done.stdout, done.stderr, done.ok) == (3, "out\n", "err\n", False)
-    assert running("wheelbuilder-leaves") == []
+    assert running("leaves") == []
 
 
 def test_it_is_nobody_without_capabilities_and_cannot_gain_any() -> None:
@@ -124,7 +125,7 @@ def test_a_time_limit_ends_the_container() -> None:
     # A first process of a container ignores SIGTERM unless it asks for it.
     done = engine().run(image(), ("sleep", "300"), timeout=2, name="slow")
     assert done.timed_out and not done.ok and time.monotonic() - started < 30
-    assert running("wheelbuilder-slow") == []
+    assert running("slow") == []
 
 
 def running_in_a_thread(
@@ -139,7 +140,7 @@ def running_in_a_thread(
 
     thread = threading.Thread(target=work)
     thread.start()
-    wait_for(lambda: bool(running(f"wheelbuilder-{name}")))
+    wait_for(lambda: bool(running(name)))
     return thread, ended
 
 
@@ -172,11 +173,11 @@ def test_what_prints_or_computes_does_not_hang(program: str, tmp_path: Path) -> 
 @pytest.mark.parametrize("verb", [("kill",), ("rm", "--force")])
 def test_a_container_that_others_end_is_told_from_one_that_fails(verb: tuple[str, ...]) -> None:
     thread, ended = running_in_a_thread("ended", "import time; time.sleep(100)")
-    engine().call(*verb, *running("wheelbuilder-ended"))
+    engine().call(*verb, *running("ended"))
     thread.join(60)
     (done,) = ended
     assert done.killed and not done.ok and not done.out_of_memory
-    assert running("wheelbuilder-ended") == []
+    assert running("ended") == []
 
 
 def test_a_command_that_ends_by_a_signal_of_its_own_was_not_killed() -> None:
@@ -211,12 +212,12 @@ def test_an_interruption_ends_the_container() -> None:
     thread = threading.Thread(target=work)
     thread.start()
     try:
-        wait_for(lambda: bool(running("wheelbuilder-interrupted")))
+        wait_for(lambda: bool(running("interrupted")))
         process.end_all()
         thread.join(60)
     finally:
         process.reset()
-    assert caught and not thread.is_alive() and running("wheelbuilder-interrupted") == []
+    assert caught and not thread.is_alive() and running("interrupted") == []
 
 
 def test_a_container_that_cannot_be_removed_at_first_is_removed_all_the_same(
@@ -234,7 +235,7 @@ def test_a_container_that_cannot_be_removed_at_first_is_removed_all_the_same(
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     done = engine().run(image(), ("sleep", "300"), timeout=1, name="refused")
     assert done.timed_out and refused.is_dir()
-    assert running("wheelbuilder-refused") == []
+    assert running("refused") == []
 
 
 def test_a_container_whose_driver_was_killed_is_reaped_and_others_are_not() -> None:
@@ -244,18 +245,22 @@ def test_a_container_whose_driver_was_killed_is_reaped_and_others_are_not() -> N
     )
     image()
     drivers = [subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parent) for _ in range(2)]
+
+    def orphans() -> list[int]:
+        return [len(running("orphan", driver.pid)) for driver in drivers]
+
     try:
-        wait_for(lambda: len(running("wheelbuilder-orphan")) == 2)
+        wait_for(lambda: orphans() == [1, 1])
         drivers[0].send_signal(signal.SIGKILL)
         drivers[0].wait()
         engine().reap()
-        assert len(running("wheelbuilder-orphan")) == 1
+        assert orphans() == [0, 1]
     finally:
         for driver in drivers:
             driver.kill()
             driver.wait()
         engine().reap()
-    assert running("wheelbuilder-orphan") == []
+    assert orphans() == [0, 0]
 
 
 def test_a_mount_is_read_only_unless_said(tmp_path: Path) -> None:

@@ -85,9 +85,15 @@ def duration(index: FileIndex, tmp_path_factory: pytest.TempPathFactory) -> floa
     return time.monotonic() - started
 
 
+@pytest.fixture(scope="module")
+def killed() -> list[int]:
+    """The process ids of the runs that were killed."""
+    return []
+
+
 @pytest.mark.parametrize("moment", range(ROUNDS))
 def test_a_killed_run_is_completed_by_the_next(
-    moment: int, duration: float, index: FileIndex, tmp_path: Path
+    moment: int, duration: float, index: FileIndex, tmp_path: Path, killed: list[int]
 ) -> None:
     work = Workplace(folder=tmp_path, index=index)
     work.write(MEMBERS)
@@ -96,12 +102,15 @@ def test_a_killed_run_is_completed_by_the_next(
         time.sleep(duration * (moment + 0.5) / ROUNDS)
         process.kill()
         process.wait()
+        killed.append(process.pid)
         complete(work)
     assert reader.broken == [] and reader.rounds > 10
     assert list((cache_home() / "scratch").glob(f"{process.pid}-*")) == []
 
 
-def test_what_a_killed_run_has_done_is_not_done_again(index: FileIndex, tmp_path: Path) -> None:
+def test_what_a_killed_run_has_done_is_not_done_again(
+    index: FileIndex, tmp_path: Path, killed: list[int]
+) -> None:
     done, broken = in_tree("done_then_killed"), in_tree("broken_then_killed", 'raise SystemExit("no")')
     index.offer(done, broken)
     work = Workplace(folder=tmp_path, index=index)
@@ -114,6 +123,7 @@ def test_what_a_killed_run_has_done_is_not_done_again(index: FileIndex, tmp_path
             assert line, "it ended early"
             told |= {word for word in (b": built ", b": FAILED ") if word in line}
         process.kill()
+    killed.append(process.pid)
     records = [json.loads(path.read_text()) for path in (work.store / "records").rglob("*.json")]
     assert {row["project"]: row["outcome"] for row in records} == {
         "done-then-killed": "built",
@@ -131,9 +141,9 @@ def test_what_a_killed_run_has_done_is_not_done_again(index: FileIndex, tmp_path
     assert work.audit().code == 0
 
 
-def test_no_container_of_a_killed_run_is_left() -> None:
+def test_no_container_of_a_killed_run_is_left(killed: list[int]) -> None:
     engine().reap()
-    assert engine().reap() == ()
+    assert [container for driver in killed for container in containers_of(driver, "--all")] == []
 
 
 @contextmanager

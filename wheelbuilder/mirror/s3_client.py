@@ -11,14 +11,17 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 import boto3
+import botocore.session
 from botocore import exceptions as aws
 from botocore.config import Config
+from botocore.loaders import create_loader
 
 from wheelbuilder import __version__
 from wheelbuilder.errors import ConfigurationError, UnreachableError
@@ -205,7 +208,7 @@ def _connect(place: Place, patience: Patience, like: Requests | None) -> tuple[A
     """Return a session and its client; both of their settings like another's, if one is given."""
     try:
         with _making:
-            session = like._session if like else boto3.session.Session()
+            session = like._session if like else _session()
             client = _client(session, patience, like.endpoint if like else None)
     except s3_errors.NO_CREDENTIALS as error:
         raise s3_errors.no_credentials(place.address, error) from None
@@ -216,6 +219,18 @@ def _connect(place: Place, patience: Patience, like: Requests | None) -> tuple[A
         ) from None
     _require_certificates(client.meta.endpoint_url, place)
     return session, client
+
+
+def _session() -> Any:
+    """Return a session whose models of services, a megabyte of JSON, this process reads once."""
+    session = botocore.session.get_session()
+    session.register_component("data_loader", _models(session.get_config_variable("data_path")))
+    return boto3.session.Session(botocore_session=session)
+
+
+@cache
+def _models(places: str | None) -> Any:
+    return create_loader(places)
 
 
 def _require_certificates(endpoint: str, place: Place) -> None:

@@ -303,7 +303,7 @@ class TestAProgram:
         for words in (("meson",), (f"{ENVIRONMENT}/bin/python", "-m", "mesonbuild.mesonmain")):
             (source / "count").unlink(missing_ok=True)
             status, _ = made().run(source, *words, *command)
-            assert status and (source / "count").read_text() == "once\n"
+            assert (status, (source / "count").read_text()) == (3, "once\n")
 
     def test_the_version_is_all_that_is_said(self, made: Callable[..., Root], tmp_path: Path) -> None:
         assert made().run(written(tmp_path, {}), "meson", "--version") == (0, f"{MESON}\n")

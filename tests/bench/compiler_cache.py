@@ -1,10 +1,13 @@
 """How much less the second build of a set compiles, after a change of recipe that leaves the flags alone.
 
 usage: python tests/bench/compiler_cache.py [--rung RUNG] [--prepared] [NAME==VERSION...]
+       python tests/bench/compiler_cache.py --images TABLE --family cp311-manylinux_2_28 \
+           --other cp312-manylinux_2_28 [NAME==VERSION...]
 (needs what `make demo` sets up; without names the set of foreign.py, for aarch64 with the native toolchain)
 
 Each package is built in turn without a cache, with an empty one, and, with another variable in its recipe,
-with what that has left; nothing else of an earlier build is there. `compiling` are the processor seconds of
+with what that has left; nothing else of an earlier build is there. With --other the second time is for
+another Python of the same root, and so is the build without a cache. `compiling` are the processor seconds of
 all calls of compilers, as the kernel counts them: probes, links and the cache's own work are in them, Python
 is not. `build` are those of the whole steps `requirements` and `build`. A busy machine changes processor
 seconds least. --prepared: an earlier run has fetched everything, so that none is built before.
@@ -20,7 +23,7 @@ from pathlib import Path
 
 from compile_times import Times, timed
 from foreign import PACKAGES
-from foreign_builds import MEMORY, Workbench, opened
+from foreign_builds import FAMILY, MEMORY, Workbench, opened
 
 from wheelbuilder.build import job, object_cache, shelf
 from wheelbuilder.build.outcomes import Built, Compiled, Step
@@ -57,19 +60,21 @@ Row = tuple[Measured, Measured, Measured]  # in the order of WAYS
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Builds packages on one rung, and measures them."""
+    """Builds packages on one rung, and measures them. other: the family of the second time."""
 
     bench: Workbench
     times: Times
     rung: Rung
+    other: str
 
     def compared(self, package: str) -> Row:
         """Build a package three times."""
         _forget(package)
+        then = replace(self, bench=replace(self.bench, family=self.other))
         return (
-            self.measured(package, cache=False),
+            then.measured(package, cache=False),
             self.measured(package, cache=True),
-            self.measured(package, cache=True, changed=True),
+            then.measured(package, cache=True, changed=True),
         )
 
     def measured(self, package: str, *, cache: bool, changed: bool = False) -> Measured:
@@ -102,6 +107,9 @@ def main() -> None:
     """Measure and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rung", type=Rung, default=Rung.TOOLCHAIN, choices=list(Rung))
+    parser.add_argument("--images", type=Path, help="an image table of your own")
+    parser.add_argument("--family", default=FAMILY, help="of the roots")
+    parser.add_argument("--other", help="with another Python, for the second time")
     parser.add_argument("--prepared", action="store_true")
     parser.add_argument("packages", nargs="*", default=list(PACKAGES), metavar="NAME==VERSION")
     chosen = parser.parse_args()
@@ -109,12 +117,14 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         tempfile.TemporaryDirectory() as wheels,
         timed(Path(folder)) as times,
-        opened("aarch64", Path(wheels)) as bench,
+        opened("aarch64", Path(wheels), chosen.family, chosen.images) as bench,
     ):
-        comparison, rows = Comparison(bench=bench, times=times, rung=chosen.rung), []
+        other = chosen.other or chosen.family
+        comparison, rows = Comparison(bench=bench, times=times, rung=chosen.rung, other=other), []
         for package in chosen.packages:
             if not chosen.prepared:
                 comparison.measured(package, cache=False)
+                replace(comparison, bench=replace(bench, family=other)).measured(package, cache=False)
             rows.append(comparison.compared(package))
             _show(package, rows[-1])
         _show("the set", _added(rows))

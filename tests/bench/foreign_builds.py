@@ -167,9 +167,12 @@ def _asked(workshop: backend.Workshop, settings: backend.ConfigSettings) -> back
 
 
 @contextmanager
-def opened(arch: str, wheels: Path, family: str = FAMILY) -> Iterator[Workbench]:
-    """Yield the place for the builds. Caches are the bench's own, so that nothing else's are warm or used."""
-    catalogue = Catalogue.read(default_path())
+def opened(arch: str, wheels: Path, family: str = FAMILY, images: Path | None = None) -> Iterator[Workbench]:
+    """Yield the place for the builds. Caches are the bench's own, so that nothing else's are warm or used.
+
+    images: the image table, if it is not the usual one.
+    """
+    catalogue = Catalogue.read(images or default_path())
     usage = Usage()
     with workplace.opened(
         engine=None,

@@ -43,7 +43,8 @@ ELF = b"\x7fELF"
 LAYOUT = "2"  # raised when what is made of the same wheels changes
 WRAPPER = """#!/bin/sh
 {python} -S {module} {machine} {environment}/bin/python {program} "$@" && exit
-test $? = {final} && exit 1
+code=$?
+test $code -gt {final} && exit $((code - {final}))
 exec {environment}/bin/python {emulated} "$@"
 """
 

@@ -1,7 +1,7 @@
 """What a native interpreter runs in a foreign build environment: Cython or Meson, as it lies there.
 
 It lies in the environment as `_wheelbuilder_main`. What stands in the place of the environment's programs
-starts it, and so does the emulated side. It ends with 0 or FINAL, or else the emulated one is to do it.
+starts it, and so does the emulated side. It ends with 0 or above FINAL, or else the emulated one is to do it.
 """
 
 from __future__ import annotations

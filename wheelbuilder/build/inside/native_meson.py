@@ -15,6 +15,7 @@ from wheelbuilder.build.inside.native_calls import say
 from wheelbuilder.build.inside.native_guise import be_interpreter
 from wheelbuilder.build.inside.native_start import FINAL
 
+MOST = 255 - FINAL  # of what a status can say beside that
 AGAIN = "setup"  # the command that can be given again where it has failed: it starts anew then
 RUNS_PYTHON = "runpython"  # the command that runs a script in Meson's own interpreter
 # The module that answers from Meson's own interpreter; where it installs to depends on that.
@@ -34,10 +35,11 @@ def configure(shown: str, executable: str) -> NoReturn:
     from mesonbuild.mesonmain import main
 
     sys.meta_path.insert(0, Refusal())
-    failed = bool(status_of(main))
+    status = status_of(main)
     sys.stdout.flush()
     if words[:1] != [AGAIN]:
-        sys.exit(FINAL if failed else 0)
+        sys.exit(final(status))
+    failed = bool(status)
     how = "runs emulated, the native one did not do it" if failed else "ran natively"
     say(f"Meson {version} {how}: {shown} {' '.join(words)}")
     sys.exit(failed)
@@ -57,6 +59,13 @@ def status_of(program: Callable[[], int]) -> int | str | None:
         if isinstance(ended.code, str):
             print(ended.code, file=sys.stderr)
         return ended.code
+
+
+def final(status: int | str | None) -> int:
+    """Return a status that says the same, and that nobody else is to do it."""
+    if not status:
+        return 0
+    return FINAL + (status if isinstance(status, int) and 0 < status <= MOST else 1)
 
 
 class Refusal:

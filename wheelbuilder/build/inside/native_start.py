@@ -19,7 +19,8 @@ TRANSLATOR = "Cython.Build.Dependencies"  # has `cythonize`, which the others im
 COMMAND = "Cython.Distutils.old_build_ext"  # has a command that translates without it
 COMPILER = "Cython.Compiler.Main"  # setuptools imports it only to know that it is there
 PROGRAM = os.path.dirname(__file__) + "/_wheelbuilder_main.py"
-FINAL = 86  # the status with which a native program ends that has failed, and is not to be tried again
+# What a native program adds to its status that has failed and is not to be tried again: more than signals do.
+FINAL = 192
 CYTHON, MESON = "cython", "mesonbuild.mesonmain"  # what `-m` runs
 SCRIPT = "meson.py"  # that of a Meson which a project brings along
 # Options of an interpreter that change nothing of what those do, but for where they look (see `start`).
@@ -34,8 +35,8 @@ def start(python: str, machine: str, projects: Sequence[str]) -> None:
     called = called_by(getattr(sys, "orig_argv", []))  # Python 3.10
     if called and is_native(called, projects):
         status = os.spawnv(os.P_WAIT, python, [python, "-S", PROGRAM, machine, sys.executable, *called])
-        if status in (0, FINAL):
-            os._exit(status)
+        if status == 0 or status > FINAL:
+            os._exit(status and status - FINAL)
     if "cython" in projects:
         sys.meta_path[:0] = [Finder(name, python) for name in (TRANSLATOR, COMMAND, COMPILER)]
 

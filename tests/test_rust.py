@@ -88,7 +88,7 @@ def library(tree: Path, triple: str | None, release: bytes) -> None:
 def unpacked(folder: Path, *names: str) -> Path:
     """A toolchain's packages with programs of these names, which are this machine's `true`."""
     (folder / "usr/bin").mkdir(parents=True)
-    for name in (*rust.PROGRAMS, "rustdoc", *names):
+    for name in (*rust.PACKAGES, "rustdoc", *names):
         (folder / "usr/bin" / name).write_bytes(Path("/bin/true").read_bytes())
         (folder / "usr/bin" / name).chmod(0o755)
     return folder
@@ -105,6 +105,16 @@ class TestLayout:
             make_names(root, tools, HOST, tmp_path / f"{name}-names")
         names = {path.name for path in (tmp_path / "same-names/bin").iterdir()}
         assert names == {"rustc", "cargo"} and not list((tmp_path / "other-names/bin").iterdir())
+
+    def test_cargo_is_native_where_numbers_are_alike(self, tmp_path: Path) -> None:
+        for name, names in (("armv7l", {"rustc"}), ("s390x", {"rustc"}), ("riscv64", {"rustc", "cargo"})):
+            arch, root = CATALOGUE.architectures[name], unpacked(tmp_path / f"{name}-root")
+            tools = unpacked(tmp_path / name, f"{HOST.multiarch}-gcc-12")
+            rust.lay_out(tools, arch, HOST)
+            for tree, triple in ((tools, HOST.rust), (root, arch.rust)):
+                library(tree, triple, b"rustc 1.63.0")
+            make_names(root, tools, HOST, tmp_path / f"{name}-names")
+            assert {path.name for path in (tmp_path / f"{name}-names/bin").iterdir()} == names
 
     def test_without_a_linker_for_this_machine_there_is_none(self, tmp_path: Path) -> None:
         with pytest.raises(UnreachableError, match="no compiler that links for this machine"):
@@ -142,7 +152,7 @@ class Bench:
 def bench(tmp_path: Path) -> Bench:
     tools = unpacked(tmp_path / "tools", f"{HOST.multiarch}-gcc-12")
     rust.lay_out(tools, ARCH, HOST)
-    for name in rust.PROGRAMS:
+    for name in rust.PACKAGES:
         front = tools / "usr/bin" / name
         front.write_text(
             front.read_text()
@@ -159,7 +169,7 @@ def value(words: list[str], option: str) -> list[str]:
 
 
 class TestFront:
-    @pytest.mark.parametrize("program", rust.PROGRAMS)
+    @pytest.mark.parametrize("program", rust.PACKAGES)
     def test_it_runs_on_the_roots_machine_if_one_asks(self, bench: Bench, program: str) -> None:
         assert bench.run("-vV", program=program).stdout == f"rustc 1.0\nhost: {ARCH.rust}\n"
 

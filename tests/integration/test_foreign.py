@@ -20,6 +20,7 @@ from engines import engine, log_of
 from rust_sdists import rust, told
 from sdists import FileIndex, Workplace
 from test_toolchain import FOREIGN
+from wheel_differences import differences
 
 from wheelbuilder.build.archive_lists import ArchiveLists
 from wheelbuilder.build.process import run
@@ -145,8 +146,9 @@ if TARGETS:  # emulated, a compiler of Rust takes minutes
                 row = ended.outcomes["plain"]
                 assert (row["outcome"], row["rung"]) == ("built", rung), ended.stderr
                 wheels += work.store.glob("files/*/*.whl")
-        native, emulated = (wheel.read_bytes() for wheel in wheels)
-        assert native == emulated
+        found = differences(*wheels)
+        # A linker of another word size leaves local symbols in another order.
+        assert not [it for it in found if it.matters or CATALOGUE.architecture(target).elf_bits == 64], found
         with zipfile.ZipFile(wheels[0]) as archive:
             (module,) = (archive.read(it) for it in archive.namelist() if it.endswith(".so"))
         assert told(str(CATALOGUE.architecture(target).rust)) in module

@@ -17,8 +17,7 @@ from wheelbuilder.build.inside import rust_front
 from wheelbuilder.errors import UnreachableError
 from wheelbuilder.inputs.images import Architecture, Root
 
-PACKAGES = ("cargo", "rustc")  # in a root for which a toolchain has Rust
-PROGRAMS = ("rustc", "cargo")
+PACKAGES = ("cargo", "rustc")  # in a root for which a toolchain has Rust; of the same names are the programs
 FRONT = Path(rust_front.__file__)
 SETTINGS = "settings.json"
 PYTHON = f"{rust_front.NATIVE}/usr/bin/python3"
@@ -36,31 +35,48 @@ def is_for(root: Root, workshop: Root) -> bool:
 
 def identity(arch: Architecture, host: Architecture) -> tuple[str, ...]:
     """Return all that decides what is added to a toolchain, its packages apart."""
-    return (str(arch.rust), str(host.rust), hashlib.sha256(FRONT.read_bytes()).hexdigest())
+    front = hashlib.sha256(FRONT.read_bytes()).hexdigest()
+    return (str(arch.rust), str(host.rust), front, *programs(arch, host))
+
+
+def programs(arch: Architecture, host: Architecture) -> tuple[str, ...]:
+    """Return the programs that are native. cargo names what it makes by hashes of its machine's numbers."""
+    like = (arch.elf_bits, arch.little_endian) == (host.elf_bits, host.little_endian)
+    return ("rustc", "cargo") if like else ("rustc",)
 
 
 def lay_out(folder: Path, arch: Architecture, host: Architecture) -> None:
-    """Put our front in the place of the Rust programs of a toolchain's unpacked packages."""
+    """Put our front in the place of the Rust programs of a toolchain's unpacked packages.
+
+    What is not native is taken out: the root's own is emulated, and rustdoc would load this machine's macros.
+    """
     place = folder / PLACE
     place.mkdir(parents=True)
     text = f"#!{PYTHON} -IS\n{FRONT.read_text(encoding='utf-8')}"
-    for name in PROGRAMS:
+    native = programs(arch, host)
+    for name in (*PACKAGES, "rustdoc"):
         program = folder / "usr/bin" / name
-        program.resolve().rename(place / name)
+        if name in native:
+            program.resolve().rename(place / name)
         program.unlink(missing_ok=True)
-        program.write_text(text, encoding="utf-8")
-        program.chmod(0o755)
-    (folder / "usr/bin/rustdoc").unlink(missing_ok=True)  # it would document another machine's
-    compilers = sorted((folder / "usr/bin").glob(f"{host.multiarch}-gcc-[0-9]*"))
-    if not compilers:
-        raise UnreachableError("The packages of the toolchain have no compiler that links for this machine.")
+        if name in native:
+            program.write_text(text, encoding="utf-8")
+            program.chmod(0o755)
     (place / "ld").symlink_to(f"{rust_front.NATIVE}/usr/bin/{host.multiarch}-ld")
     settings = {
         "host": host.rust,
         "target": arch.rust,
-        "linker": f"{rust_front.NATIVE}/usr/bin/{compilers[0].name}",
+        "programs": native,
+        "linker": f"{rust_front.NATIVE}/usr/bin/{_linker(folder, host)}",
     }
     (place / SETTINGS).write_text(json.dumps(settings), encoding="ascii")
+
+
+def _linker(folder: Path, host: Architecture) -> str:
+    compilers = sorted((folder / "usr/bin").glob(f"{host.multiarch}-gcc-[0-9]*"))
+    if not compilers:
+        raise UnreachableError("The packages of the toolchain have no compiler that links for this machine.")
+    return compilers[0].name
 
 
 def fronts(root: Path, toolchain: Path) -> tuple[str, ...]:
@@ -71,9 +87,9 @@ def fronts(root: Path, toolchain: Path) -> tuple[str, ...]:
     settings = toolchain / PLACE / SETTINGS
     if not settings.is_file():
         return ()
-    triples = json.loads(settings.read_text(encoding="ascii"))
-    release = _release(root, triples["target"])
-    return PROGRAMS if release and release == _release(toolchain, triples["host"]) else ()
+    known = json.loads(settings.read_text(encoding="ascii"))
+    release = _release(root, known["target"])
+    return tuple(known["programs"]) if release and release == _release(toolchain, known["host"]) else ()
 
 
 def mounts(toolchain: Path) -> Iterator[Mount]:

@@ -2,7 +2,7 @@
 #   make demo    the main job on the demo list, published into $(STORE)
 #   make test    all tests
 #   make test-s3-all  the store's tests on every object storage server: also installs Swift and Ceph
-#   make test-foreign  projects in C and C++ for every foreign target: makes a dozen roots
+#   make test-foreign  projects in C and C++ for every foreign target, and in a pulled image: makes a dozen roots
 #   make check   before every commit: lint, types, unit tests (under a minute)
 #   make images ARCHS='x86_64 aarch64' [FAMILIES='bookworm trixie']
 #   make upload-images ARCHS='x86_64 aarch64' REGISTRY=registry.example.org/wheels [ENGINE=podman|docker]
@@ -38,7 +38,7 @@ test-s3-all: setup-s3 $(INSTALLED)
 	S3_SERVERS="$(S3_SERVERS)" $(BIN)/pytest -m s3
 
 test-foreign: setup-tests $(INSTALLED)
-	FOREIGN_TARGETS="$(FOREIGN_TARGETS)" $(BIN)/pytest tests/integration/test_foreign.py
+	FOREIGN_TARGETS="$(FOREIGN_TARGETS)" $(BIN)/pytest tests/integration/test_foreign.py tests/integration/foreign_pulled.py
 
 check: $(INSTALLED)
 	$(BIN)/ruff check

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +35,7 @@ ANSWERS = {
  /opt/gcc/libexec/collect2 -plugin "x" --build-id --hash-style=gnu -z now -z nonsense /lib64/crt1.o -z relro
 """,
     "macros": "#define __CHAR_UNSIGNED__ 1\n#define __SSP_STRONG__ 3\n#define __ARCH__ 11\n",
+    "C++ macros": "#define __cplusplus 201703L\n",
     "C": f"""#include "..." search starts here:
 #include <...> search starts here:
  {HOME}/include
@@ -63,7 +65,9 @@ def test_what_a_gcc_does_by_itself_is_read_from_its_own_words() -> None:
     assert own.linking == ("--build-id", "--hash-style=gnu", "-z", "now")
     assert own.headers == (f"{HOME}/include", "/opt/gcc/include", "/usr/include")
     assert own.cxx_headers == ("/opt/gcc/include/c++/14",)
-    assert read({**ANSWERS, "C++": "sh: g++: not found\n"}).cxx_headers == ()
+    assert own.cxx_macros == {"__cplusplus": "201703L"}
+    without = read({**ANSWERS, "C++": "sh: g++: not found\n", "C++ macros": ""})
+    assert (without.cxx_headers, without.cxx_macros) == ((), {})
 
 
 @pytest.mark.parametrize(
@@ -132,7 +136,8 @@ echo 'int same(char *a, char *b, int n) { return !__builtin_memcmp(a, b, n); }' 
 gcc -O2 -c e.c -o e.o; echo "+ asks $(nm -u e.o | sed 's/ *U //')"
 echo 'int sum(int a) { __asm__("add %w0, %w0, #1" : "+r"(a)); return a; }' >i.c
 gcc -c i.c && echo "+ assembly $?"
-mkdir L; gcc -shared -fPIC f.c -o L/libf.so
+mkdir L; echo 'X { global: f; absent; local: *; };' >map
+gcc -shared -fPIC -Wa,--noexecstack -Wl,--version-script=map f.c -o L/libf.so
 LIBRARY_PATH=$PWD/L gcc m.c -lf -o linked; echo "+ linked $(readelf -d linked | grep -c 'NEEDED.*libf.so')"
 echo "+ version $(cc --version | head -n 1 | grep -o clang)"
 echo "+ told $(gcc -dumpmachine) $(gcc -print-multiarch) $(uname -m)"
@@ -198,10 +203,10 @@ class TestImage:
 
 
 def in_cxx() -> Sdist:
-    """It needs the image's C++ run-time library and headers, and throws through them."""
+    """It throws through the image's C++ run-time library, and needs a library that the repair adds to it."""
     body = """
 subprocess.run(["g++", "-O2", "-fPIC", "-c", "text.cc", "-o", "/tmp/text.o"], check=True)
-return native(folder, "incxx.c", "/tmp/text.o", "-lstdc++")
+return native(folder, "incxx.c", "/tmp/text.o", "-lstdc++", "-l:liblzma.so.5")
 """
     text = """
 #include <stdexcept>
@@ -213,7 +218,9 @@ extern "C" const char *text(void) {
     return told.c_str();
 }
 """
-    own = odd.module("incxx", "extern const char *text(void);\n", "*text() == 'c' ? TARGET : \"not caught\"")
+    before = "extern const char *text(void), *lzma_version_string(void);\n"
+    told = "*text() == 'c' && *lzma_version_string() == '5' ? TARGET : \"not caught\""
+    own = odd.module("incxx", before, told)
     return in_tree("incxx", body, files={"text.cc": text, "incxx.c": own})
 
 
@@ -267,6 +274,10 @@ class TestBuilds:
         assert (row["outcome"], row["rung"]) == ("built", "native-toolchain"), ended.stderr
         assert row["rung_reason"] == "the fastest here, with clang in the place of the image's GCC"
         assert len(row["toolchain"]) == 64 and row["fell"] is None
+        (path,) = place.store.glob(f"files/*/{name}-*.whl")
+        with zipfile.ZipFile(path) as wheel:
+            grafted = [member for member in wheel.namelist() if "/liblzma" in member]
+        assert len(grafted) == (name == "incxx")
         assert FOREIGN.arch.encode() + b"\0" in contents(place, name)
 
     def test_what_only_gcc_takes_is_emulated_and_the_record_says_why(

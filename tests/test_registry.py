@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shutil
 import socket
-import subprocess
-import time
 import tomllib
 from collections.abc import Iterator
 
 import pytest
 import requests
 from engines import engine, image, log_of, root
+from registries import serving
 
 from wheelbuilder.build.manifests import commands, push
 from wheelbuilder.build.roots import ensure, remove
@@ -36,22 +35,8 @@ ACCEPTED = ", ".join(
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A registry with storage of its own, without a password, on a free port."""
-    folder = tmp_path_factory.mktemp("registry")
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        address = f"127.0.0.1:{server.getsockname()[1]}"
-    config = folder / "config.yml"
-    config.write_text(
-        f"version: 0.1\nhttp: {{addr: {address}}}\nstorage: {{filesystem: {{rootdirectory: {folder}/s}}}}"
-    )
-    with (folder / "log").open("wb") as log:
-        server_process = subprocess.Popen(("docker-registry", "serve", str(config)), stdout=log, stderr=log)
-        try:
-            wait_for(f"http://{address}/v2/", server_process)
-            yield address
-        finally:
-            server_process.terminate()
-            server_process.wait(20)
+    with serving(tmp_path_factory.mktemp("registry")) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -178,15 +163,3 @@ def manifest(registry: str, reference: str) -> requests.Response:
 
 def digest(registry: str, arch: str) -> str:
     return manifest(registry, image(arch).rpartition(":")[2]).headers["Docker-Content-Digest"]
-
-
-def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(200):
-        assert server.poll() is None, "the registry ended"
-        try:
-            requests.get(url, timeout=5).raise_for_status()
-        except requests.ConnectionError:
-            time.sleep(0.05)
-        else:
-            return
-    raise AssertionError("the registry does not answer")

@@ -23,11 +23,13 @@ from foreign_builds import FAMILY, Row, Workbench, opened
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import standin
 from wheel_differences import differences
 
 from wheelbuilder.build import process
 from wheelbuilder.build.outcomes import StepFailedError
 from wheelbuilder.errors import WheelbuilderError
+from wheelbuilder.inputs.images import default_path
 from wheelbuilder.inputs.rungs import Rung
 
 # What plain emulation takes is last in each turn, and the packages that take longest come last.
@@ -64,7 +66,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--packages", nargs="+", default=list(PACKAGES), metavar="NAME==VERSION")
     parser.add_argument("--rungs", nargs="+", type=Rung, default=list(RUNGS), choices=list(Rung))
-    parser.add_argument("--family", default=FAMILY, help="of the roots")
+    parser.add_argument("--family", help=f"of the roots; default: {FAMILY}, or the stand-in's")
+    parser.add_argument("--standin", action="store_true", help="in the stand-in for images that are pulled")
     parser.add_argument("--arch", default="aarch64")
     parser.add_argument("--output", type=Path, default=Path("foreign.json"))
     parser.add_argument("--minutes", type=float, default=float("inf"), help="start nothing that ends later")
@@ -82,7 +85,10 @@ def measure(chosen: argparse.Namespace, rows: list[Row], wheels: Path) -> None:
     end = time.monotonic() + chosen.minutes * 60
     done = {(row.package, row.rung) for row in rows if not row.failed}
     left = [package for package in chosen.packages if any((package, it) not in done for it in chosen.rungs)]
-    with opened(chosen.arch, wheels, chosen.family) as bench:
+    wheels.mkdir(parents=True, exist_ok=True)
+    table = standin.here(wheels) if chosen.standin else default_path()
+    family = chosen.family or (standin.TARGET.rpartition(f"_{chosen.arch}")[0] if chosen.standin else FAMILY)
+    with opened(chosen.arch, wheels, family, table) as bench:
         ready = [package for package in left if is_prepared(bench, package)]
         for package in () if chosen.prepare else ready:
             for rung in chosen.rungs:

@@ -34,14 +34,16 @@ PROTECTION = {
     "__SSP_ALL__": "-fstack-protector-all",
 }
 LLVM = "usr/lib/llvm-*"
+# For lld: version scripts may name what is not there, and constants lie beside code as patchelf expects it.
+LIKE_GNU = ("--undefined-version", "--no-rosegment")
 TIMEOUT = 60.0  # seconds
 # What objects must agree about that are linked with those of the image's GCC, or run where they do.
 ABI = re.compile(
-    r"__SIZEOF_(?!INT128|FLOAT\d)\w+__|__(?:WCHAR|WINT|SIZE|PTRDIFF|INTMAX)_TYPE__|__CHAR_UNSIGNED__"
+    r"__SIZEOF_(?!INT128|FLOAT\d|I(?:BM|EEE)128)\w+__|__(?:WCHAR|WINT|SIZE|PTRDIFF|INTMAX)_TYPE__|__CHAR_UNSIGNED__"
     r"|__LDBL_MANT_DIG__|__BYTE_ORDER__|_LP64|__USER_LABEL_PREFIX__|__P(?:IC|IE)__|__CET__|__SSE\d?__|__AVX\d?__"
     r"|__ARM_(?:ARCH|PCS_VFP|NEON|FEATURE_(?:ATOMICS|SVE|BTI_DEFAULT|PAC_DEFAULT))|__SOFTFP__|__thumb__"
     r"|__riscv_(?:xlen|flen|compressed|atomic|float_abi_\w+)|__ARCH__|__VX__|_CALL_ELF|_ARCH_PWR\d+|__VSX__"
-    r"|__LONG_DOUBLE_\w+__"
+    r"|__LONG_DOUBLE_\w+__|__STDC_VERSION__|__cplusplus"
 )
 
 
@@ -87,7 +89,10 @@ def write(gcc: Gcc, toolchain: Path, path: str, folder: Path) -> None:
     (llvm,) = toolchain.glob(LLVM)
     inside = f"{INSIDE}/{llvm.relative_to(toolchain)}"
     (resources,) = (f"{inside}/{place.relative_to(llvm)}" for place in llvm.glob("lib/clang/*/include"))
-    refuse_another_abi(gcc.macros, _macros(gcc, toolchain / "usr/bin" / llvm.name.replace("llvm", "clang")))
+    clang = toolchain / "usr/bin" / llvm.name.replace("llvm", "clang")
+    for language, wanted in (("c", gcc.macros), ("c++", gcc.cxx_macros)):
+        if wanted:
+            refuse_another_abi(wanted, _macros(gcc, clang, language))
     options = (*_places(gcc, inside), *_headers(gcc, resources), *_defaults(gcc), *_linking(gcc))
     (folder / CONFIGURATION).write_text("".join(f"{option}\n" for option in options), encoding="utf-8")
     (folder / PROGRAM).write_text(_front(gcc, f"{inside}/bin/clang", path), encoding="utf-8")
@@ -108,9 +113,9 @@ def _meaning(value: str) -> str:
     return " ".join(word for word in words if word != "int" or len(words) == 1)
 
 
-def _macros(gcc: Gcc, clang: Path) -> dict[str, str]:
+def _macros(gcc: Gcc, clang: Path, language: str) -> dict[str, str]:
     argv = (*started_outside(clang), f"--target={gcc.triplet}", *_defaults(gcc))
-    output = process.check((*argv, "-O2", "-dM", "-E", "-x", "c", "/dev/null"), timeout=TIMEOUT)
+    output = process.check((*argv, "-O2", "-dM", "-E", "-x", language, "/dev/null"), timeout=TIMEOUT)
     return dict(MACRO.findall(output))
 
 
@@ -142,8 +147,7 @@ def _defaults(gcc: Gcc) -> Iterator[str]:
 
 
 def _linking(gcc: Gcc) -> Iterator[str]:
-    if gcc.linking:
-        yield f"-Wl,{','.join(gcc.linking)}"
+    yield f"-Wl,{','.join((*LIKE_GNU, *gcc.linking))}"
 
 
 def _front(gcc: Gcc, clang: str, path: str) -> str:

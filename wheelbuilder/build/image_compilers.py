@@ -22,6 +22,7 @@ QUESTIONS = {
     "libgcc": "gcc -print-libgcc-file-name",
     "command": "gcc -O2 -### -x c /dev/null -o program 2>&1",
     "macros": "gcc -O2 -dM -E -x c /dev/null",
+    "C++ macros": "g++ -O2 -dM -E -x c++ /dev/null",
     "C": "gcc -E -v -x c /dev/null 2>&1",
     "C++": "g++ -E -v -x c++ /dev/null 2>&1",
 }
@@ -42,7 +43,7 @@ class Gcc:
 
     machine, linking: the options that it gives to its compiler and its linker by itself. headers: the
     folders that it searches for C; cxx_headers: those before them for C++, () where there is no C++;
-    libraries: those that it tells the linker of. macros: what it predefines.
+    libraries: those that it tells the linker of. macros, cxx_macros: what it predefines for each.
     """
 
     triplet: str
@@ -54,6 +55,7 @@ class Gcc:
     cxx_headers: tuple[str, ...]
     libraries: tuple[str, ...]
     macros: dict[str, str]
+    cxx_macros: dict[str, str]
 
 
 def ask(engine: Engine, image: str) -> Gcc:
@@ -84,6 +86,7 @@ def read(answers: dict[str, str]) -> Gcc:
             dict.fromkeys(posixpath.normpath(word[2:]) for word in linking if word.startswith("-L"))
         ),
         macros=dict(MACRO.findall(answers["macros"])),
+        cxx_macros=dict(MACRO.findall(answers["C++ macros"])),
     )
 
 

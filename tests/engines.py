@@ -43,6 +43,16 @@ def containers_of(driver: int, *words: str) -> list[str]:
     return [row.split()[0] for row in rows if row.partition(" ")[2].startswith(f"{driver}-")]
 
 
+def own_cache(folder: Path) -> dict[str, str]:
+    """An environment with a cache that has nothing but the programs of builds, which take long to make."""
+    made = folder / "wheelbuilder"
+    made.mkdir(parents=True)
+    for name in ("programs", "compilers"):
+        (cache_home() / name).mkdir(exist_ok=True)
+        (made / name).symlink_to(cache_home() / name)
+    return {"XDG_CACHE_HOME": str(folder)}
+
+
 def counting_engine(folder: Path) -> tuple[dict[str, str], Path]:
     """An environment in which every call of the engine is noted, one line each."""
     folder.mkdir()
@@ -51,4 +61,4 @@ def counting_engine(folder: Path) -> tuple[dict[str, str], Path]:
     wrapper = folder / engine().name
     wrapper.write_text(f'#!/bin/sh\necho "$1" >>{calls}\nexec {real} "$@"\n')
     wrapper.chmod(0o755)
-    return {"PATH": f"{folder}:{os.environ['PATH']}", "XDG_CACHE_HOME": str(folder / "cache")}, calls
+    return {"PATH": f"{folder}:{os.environ['PATH']}", **own_cache(folder / "cache")}, calls

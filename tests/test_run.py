@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engines import counting_engine
+from engines import counting_engine, own_cache
 from mirrors import snapshot
 from sdists import TARGET, Ended, FileIndex, Workplace, cli, extension, in_tree, with_setuptools
 from simple_index import Answer
@@ -58,8 +58,7 @@ def test_two_runs_give_the_same_bytes(index: FileIndex, tmp_path: Path, setuptoo
     index.offer_wheel(setuptools_wheel)
     digests = []
     for name in ("a", "b"):
-        env = {"XDG_CACHE_HOME": str(tmp_path / f"cache-{name}")}
-        work = Workplace(folder=tmp_path / name, index=index, env=env)
+        work = Workplace(folder=tmp_path / name, index=index, env=own_cache(tmp_path / f"cache-{name}"))
         work.write(made)
         digests.append({p: row["wheel"]["sha256"] for p, row in work.run().outcomes.items()})
     assert digests[0] == digests[1] and len(digests[0]) == 3

@@ -236,16 +236,16 @@ class Engine:
     def reap(self) -> tuple[str, ...]:
         """Remove the containers whose driver is dead, and return their ids."""
         listed = self.call("ps", "--all", "--quiet", "--filter", f"label={OWNER_LABEL}").split()
-        form = '{{index .Config.Labels "' + OWNER_LABEL + '"}}'
-        orphans = []
-        for container in listed:
-            # A container may end between the two questions: then there is nothing to remove.
-            mark = self._inspect(container, form)
-            if mark is not None and not is_alive(mark):
-                orphans.append(container)
+        if not listed:
+            return ()
+        form = '{{.Id}} {{index .Config.Labels "' + OWNER_LABEL + '"}}'
+        # A container may end between the two questions: of it nothing is told, and the status is an error's.
+        inspect = (self.name, "inspect", "--type", "container", "--format", form, *listed)
+        told = map(str.split, process.run(inspect, timeout=60).stdout.splitlines())
+        orphans = tuple(container for container, mark in told if not is_alive(mark))
         if orphans:
             self.remove(*orphans)
-        return tuple(orphans)
+        return orphans
 
     def call(self, *words: str, timeout: float = 600, network: bool = False) -> str:
         """Run a sub-command of the engine that must succeed and return its output.

@@ -45,11 +45,12 @@ def main(words: list[str]) -> NoReturn:
     """Be what the first word names, rustc or cargo."""
     with open(f"{REAL}/settings.json", encoding="ascii") as file:
         settings = json.load(file)
-    name, words = os.path.basename(words[0]), _spelled_out(words[1:])
-    program = CARGO if name.startswith("cargo") else f"{REAL}/rustc"
+    is_cargo = os.path.basename(words[0]).startswith("cargo")
+    program = CARGO if is_cargo else f"{REAL}/rustc"
+    words = words[1:] if is_cargo else _spelled_out(words[1:])
     if any(map(VERSION.fullmatch, words)) or "host-tuple" in " ".join(words):
         _answer([program, *words], settings)
-    if program == CARGO:
+    if is_cargo:
         _become([program, *words])
     _compile(Call(words), settings)
 

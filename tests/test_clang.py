@@ -15,7 +15,7 @@ from engines import engine, log_of
 from sdists import Ended, FileIndex, Sdist, Workplace, in_tree
 from test_ladder import contents
 
-from wheelbuilder.build.clang_names import program, refuse_another_abi
+from wheelbuilder.build.clang_names import defaults, program, refuse_another_abi
 from wheelbuilder.build.image_compilers import Gcc, read
 from wheelbuilder.build.toolchain import Toolchain, ensure
 from wheelbuilder.build.toolchain_layout import INSIDE
@@ -91,6 +91,14 @@ def test_linkers_stay_the_images_own_and_of_others_nothing_is_said() -> None:
     assert {program(gcc(), "x", name) for name in others} == {None}
 
 
+def test_what_a_gcc_was_configured_to_do_is_asked_of_clang() -> None:
+    own = gcc()
+    usual = ("-march=z13", "-fno-builtin-bcmp")
+    assert tuple(defaults(own)) == (*usual, "-fno-pie", "-no-pie", "-fstack-protector-strong")
+    other = replace(own, macros={"__PIE__": "2", "__LONG_DOUBLE_IEEE128__": "1"})
+    assert tuple(defaults(other)) == (*usual, "-mabi=ieeelongdouble")
+
+
 def test_a_compiler_for_another_abi_is_refused() -> None:
     wanted = {
         "__SIZE_TYPE__": "long unsigned int",
@@ -145,6 +153,7 @@ echo "+ runtime $(gcc -print-file-name=libstdc++.so | grep -c ^/opt/rh)"
 dirs() { sed -n '/^#include </,/^End/s/^ //p' | grep -v '/lib/gcc/\|/clang/'; }
 g++ -v -E -x c++ /dev/null 2>&1 | dirs >ours; PATH=$OWN_PATH g++ -v -E -x c++ /dev/null 2>&1 | dirs >theirs
 cmp ours theirs && echo "+ headers $(wc -l <ours)"
+echo "+ guise $(LD_PRELOAD=/opt/wheelbuilder/native/lib/uname.so /opt/wheelbuilder/native/usr/bin/uname -m)"
 for name in gcc ld make; do echo "+ $name $(command -v $name)"; done
 """
 SAID = {
@@ -163,6 +172,7 @@ SAID = {
     "told": f"{FOREIGN.arch}-linux-gnu {FOREIGN.arch}-linux-gnu {FOREIGN.arch}",
     "runtime": "1",
     "headers": "5",
+    "guise": FOREIGN.arch,
     "gcc": f"{INSIDE}/bin/gcc",
     "ld": f"/{standin.TOOLSET}/bin/ld",
     "make": f"{INSIDE}/bin/make",

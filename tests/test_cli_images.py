@@ -72,6 +72,13 @@ def test_the_list_says_what_is_here() -> None:
 
 
 @pytest.mark.engine
+def test_the_list_names_once_what_families_share() -> None:
+    families = [word for name in ("manylinux_2_28", "manylinux_2_34") for word in ("--family", name)]
+    names = [row["root"] for row in json.loads(call("list", *families, "--arch", "s390x", "--json").stdout)]
+    assert names.count("trixie-s390x-clang") == 1 and len(names) == 5
+
+
+@pytest.mark.engine
 def test_building_what_is_here_prints_its_name() -> None:
     image()
     result = call("build", "--family", "bookworm", "--arch", "x86_64", "--role", "bare")

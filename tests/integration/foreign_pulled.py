@@ -80,4 +80,5 @@ def test_what_is_said_of_the_image(table: Path) -> None:
     assert made.stdout.startswith(f"trixie-{FOREIGN.arch}-clang "), made.output
     found = CliRunner().invoke(doctor, ("--images", str(table), "--json"))
     rows = {row["subject"]: row for row in json.loads(found.stdout)}
-    assert rows[f"trixie-{FOREIGN.arch}-clang"]["words"] == "compiles, links and runs C, C++ with clang"
+    row = rows[f"trixie-{FOREIGN.arch}-clang in {standin.FAMILY}"]
+    assert row["words"] == "compiles, links and runs C, C++ with clang"

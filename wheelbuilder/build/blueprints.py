@@ -13,7 +13,8 @@ from wheelbuilder.build.cache import cache_home
 from wheelbuilder.build.emulation import MACHINE, is_native
 from wheelbuilder.inputs.images import Architecture, Catalogue, Compiler, Role, Root
 
-FORMAT = 2  # raised when the way toolchains are made changes what is in them
+# Raised when the way toolchains are made changes what is in them.
+FORMATS = {Compiler.GCC: 2, Compiler.CLANG: 3}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +45,13 @@ class Blueprint:
     def digest(self) -> str:
         """Of all that decides its content."""
         archive = self.workshop.archive
-        contents = (FORMAT, archive, self.host.debian, self.arch.debian, sorted(self.packages))
+        contents = (
+            FORMATS[self.compiler],
+            archive,
+            self.host.debian,
+            self.arch.debian,
+            sorted(self.packages),
+        )
         more = rust.identity(self.arch, self.host) if self.rust else ()
         return hashlib.sha256(json.dumps((*contents, *more)).encode()).hexdigest()
 

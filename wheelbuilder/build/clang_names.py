@@ -28,10 +28,11 @@ BINUTILS = re.compile(
 )
 # An image's linkers know where its libraries are; the rest would be for this machine, or another compiler's.
 OWN = re.compile(r"(?:.*-)?(?:ld|gold|gprof)(?:[.-].*)?|gp-.*|.*(?:clang|llvm|lld).*")
-PROTECTION = {
+CHOSEN = {
     "__SSP__": "-fstack-protector",
     "__SSP_STRONG__": "-fstack-protector-strong",
     "__SSP_ALL__": "-fstack-protector-all",
+    "__LONG_DOUBLE_IEEE128__": "-mabi=ieeelongdouble",
 }
 LLVM = "usr/lib/llvm-*"
 # For lld: version scripts may name what is not there, and constants lie beside code as patchelf expects it.
@@ -52,12 +53,12 @@ def identity() -> str:
     return hashlib.sha256(b"".join(source.read_bytes() for source in SOURCES)).hexdigest()[:16]
 
 
-def lay_out(folder: Path, cross: str) -> None:
+def lay_out(folder: Path, cross: str, uname: Path) -> None:
     """Make a toolchain with clang, to be seen at INSIDE, of the packages that were unpacked here. Needs root.
 
-    cross: what Debian's binutils for the architecture are called.
+    cross: what Debian's binutils for the architecture are called. uname: as for one with GCC.
     """
-    lay_out_programs(folder)
+    lay_out_programs(folder, uname)
     for place in (*folder.glob("usr/lib/gcc*"), *folder.glob(f"{LLVM}/lib/clang/*/lib")):
         shutil.rmtree(place)  # what this machine's own programs would be linked with
     for pattern in ("*.a", "*.o"):
@@ -93,7 +94,7 @@ def write(gcc: Gcc, toolchain: Path, path: str, folder: Path) -> None:
     for language, wanted in (("c", gcc.macros), ("c++", gcc.cxx_macros)):
         if wanted:
             refuse_another_abi(wanted, _macros(gcc, clang, language))
-    options = (*_places(gcc, inside), *_headers(gcc, resources), *_defaults(gcc), *_linking(gcc))
+    options = (*_places(gcc, inside), *_headers(gcc, resources), *defaults(gcc), *_linking(gcc))
     (folder / CONFIGURATION).write_text("".join(f"{option}\n" for option in options), encoding="utf-8")
     (folder / PROGRAM).write_text(_front(gcc, f"{inside}/bin/clang", path), encoding="utf-8")
     (folder / PROGRAM).chmod(0o755)
@@ -114,7 +115,7 @@ def _meaning(value: str) -> str:
 
 
 def _macros(gcc: Gcc, clang: Path, language: str) -> dict[str, str]:
-    argv = (*started_outside(clang), f"--target={gcc.triplet}", *_defaults(gcc))
+    argv = (*started_outside(clang), f"--target={gcc.triplet}", *defaults(gcc))
     output = process.check((*argv, "-O2", "-dM", "-E", "-x", language, "/dev/null"), timeout=TIMEOUT)
     return dict(MACRO.findall(output))
 
@@ -137,13 +138,13 @@ def _headers(gcc: Gcc, resources: str) -> Iterator[str]:
             yield from ("-Xclang", kind, "-Xclang", resources if own else folder)
 
 
-def _defaults(gcc: Gcc) -> Iterator[str]:
+def defaults(gcc: Gcc) -> Iterator[str]:
     """Yield what makes objects alike: they ask the C library for nothing that those of GCC do not."""
     yield from gcc.machine
     yield "-fno-builtin-bcmp"
     if "__PIE__" not in gcc.macros:
         yield from ("-fno-pie", "-no-pie")
-    yield from (option for macro, option in PROTECTION.items() if macro in gcc.macros)
+    yield from (option for macro, option in CHOSEN.items() if macro in gcc.macros)
 
 
 def _linking(gcc: Gcc) -> Iterator[str]:

@@ -122,10 +122,12 @@ def _root(engine: Engine, root: Root) -> Finding:
 
 
 def _toolchain(engine: Engine, catalogue: Catalogue, root: Root, plan: Blueprint, *, try_it: bool) -> Finding:
+    shared = plan.workshop.family != root.family
+    subject = f"{plan.name} in {root.family}" if shared else plan.name
     try:
         made = toolchain.ensure(engine, catalogue, root, log=cache_home() / "logs" / f"{plan.name}.log")
         words = prove(engine, root.tag, made) if made and try_it else "is here"
-        return Finding(subject=plan.name, works=True, words=words)
+        return Finding(subject=subject, works=True, words=words)
     except WheelbuilderError as error:
         remedy = f"Remove {plan.folder}; the next run makes it again. Builds go on with emulated compilers."
-        return Finding(subject=plan.name, works=False, words=error.message, remedy=remedy)
+        return Finding(subject=subject, works=False, words=error.message, remedy=remedy)

@@ -182,6 +182,8 @@ def _make(
     folder = making / f"toolchain-{plan.digest}-{our_mark()}"
     (folder / "uname").mkdir(parents=True)
     try:
+        native = roots.ensure(engine, plan.workshop, log=log, report=report, updates=updates)
+        uname = uname_library.compiled(engine, native, plan.arch.name, folder / "uname")
         contents = Contents(
             name=f"The toolchain {plan.name}",
             suite=plan.workshop.suite,
@@ -191,10 +193,8 @@ def _make(
         )
         extract(contents, folder / "tree", log=log, updates=updates)
         if plan.compiler is Compiler.CLANG:
-            clang_names.lay_out(folder / "tree", str(plan.arch.cross))
+            clang_names.lay_out(folder / "tree", str(plan.arch.cross), uname)
         else:
-            native = roots.ensure(engine, plan.workshop, log=log, report=report, updates=updates)
-            uname = uname_library.compiled(engine, native, plan.arch.name, folder / "uname")
             lay_out(folder / "tree", plan.host, uname)
         if plan.rust:
             rust.lay_out(folder / "tree", plan.arch, plan.host)

@@ -30,21 +30,21 @@ def lay_out(folder: Path, host: Architecture, uname: Path) -> None:
 
     uname: the library for programs that ask the kernel which machine it is.
     """
-    lay_out_programs(folder)
+    lay_out_programs(folder, uname)
     _take_the_roots_own(folder, host)
     _let_binutils_read_lto_objects(folder)
-    library = folder / Path(UNAME).relative_to(INSIDE)
-    library.parent.mkdir()
-    shutil.copyfile(uname, library)
     for name in ASK_THE_KERNEL:
         uname_library.give(folder / "usr/bin" / name, UNAME)
 
 
-def lay_out_programs(folder: Path) -> None:
-    """Keep of unpacked packages what runs. Needs root."""
+def lay_out_programs(folder: Path, uname: Path) -> None:
+    """Keep of unpacked packages what runs, and add the library. Needs root."""
     _compile_modules(folder)
     _remove_unused(folder)
     (folder / "bin").mkdir()  # the names of a root are mounted there
+    library = folder / Path(UNAME).relative_to(INSIDE)
+    library.parent.mkdir()
+    shutil.copyfile(uname, library)
 
 
 def is_program_of(path: Path, host: Architecture) -> bool:

@@ -93,9 +93,10 @@ def list_command(*, roots: tuple[Root, ...], preferred: str | None, as_json: boo
         {"root": root.name, "source": root.source.value, "image": root.tag, "here": root.tag in here}
         for root in roots
     ]
+    shared = {plan.folder: plan for _, plan in planned_toolchains(roots)}
     rows += [
-        {"root": plan.name, "source": "archive", "image": str(plan.folder), "here": plan.folder.exists()}
-        for _, plan in planned_toolchains(roots)
+        {"root": plan.name, "source": "archive", "image": str(folder), "here": folder.exists()}
+        for folder, plan in shared.items()
     ]
     if as_json:
         say_json(rows)

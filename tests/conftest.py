@@ -26,6 +26,8 @@ LONG = (
     "test_native_cython",
     "test_ladder",
     "test_native_meson",
+    "test_rust",
+    "test_clang",
     "test_compilers",
     "test_broken_runs",
     "test_engine",

@@ -47,7 +47,8 @@ class Mirror(DirectoryStore):
                 (self.path / key).write_bytes(self.objects[key])
 
     def changed(self) -> set[str]:
-        return {key for key, data in self.objects.items() if self.bytes(key) != data}
+        places = ((key, self.path / key, data) for key, data in self.objects.items())
+        return {key for key, path, data in places if not path.exists() or path.read_bytes() != data}
 
     def new(self) -> set[str]:
         return {listed.key for listed in self.list()} - self.objects.keys()

@@ -28,7 +28,7 @@ from wheelbuilder.inputs.rungs import Rung
 pytestmark = [pytest.mark.engine, pytest.mark.network, pytest.mark.integration]
 
 C = {"markupsafe": "3.0.3", "msgpack": "1.1.2"}
-OTHERS = {"greenlet": "3.2.4", "pyzmq": "27.1.0", "contourpy": "1.3.3"}  # C++; CMake and C++; Meson and C++
+OTHERS = {"greenlet": "3.2.4", "contourpy": "1.3.3"}  # C++, with setuptools and with Meson
 HIDDEN = ("/opt/rh", "/usr/include")
 
 

@@ -21,7 +21,7 @@ from wheelbuilder.build.inside.rust_front import NATIVE
 from wheelbuilder.build.ladder import RUNG_MAY_BE_WHY
 from wheelbuilder.build.toolchain_names import make_names
 from wheelbuilder.errors import UnreachableError
-from wheelbuilder.inputs.images import Role
+from wheelbuilder.inputs.images import Architecture, Role
 
 ARCH, HOST = CATALOGUE.architectures[FOREIGN], CATALOGUE.architectures[MACHINE]
 ROOT = CATALOGUE.families["bookworm"].roots[FOREIGN, Role.BUILD]
@@ -148,20 +148,24 @@ class Bench:
         return [tuple(json.loads(line)) for line in (self.folder / "notes").read_text().splitlines()]
 
 
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    tools = unpacked(tmp_path / "tools", f"{HOST.multiarch}-gcc-12")
-    rust.lay_out(tools, ARCH, HOST)
-    for name in rust.PACKAGES:
+def laid_out(folder: Path, arch: Architecture) -> Bench:
+    tools = unpacked(folder / "tools", f"{HOST.multiarch}-gcc-12")
+    rust.lay_out(tools, arch, HOST)
+    for name in rust.programs(arch, HOST):
         front = tools / "usr/bin" / name
         front.write_text(
             front.read_text()
             .replace(NATIVE, str(tools))
             .replace("/usr/bin/cargo", str(tools / rust.PLACE / "cargo"))
         )
-        script = TELLING.format(python=sys.executable, notes=str(tmp_path / "notes"), host=HOST.rust)
+        script = TELLING.format(python=sys.executable, notes=str(folder / "notes"), host=HOST.rust)
         (tools / rust.PLACE / name).write_text(script)
-    return Bench(folder=tmp_path, tools=tools)
+    return Bench(folder=folder, tools=tools)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return laid_out(tmp_path, ARCH)
 
 
 def value(words: list[str], option: str) -> list[str]:
@@ -249,3 +253,27 @@ class TestFront:
         assert done.returncode == 1 and f"rustc: error: {why}" in done.stderr
         found = classify(done.stderr)
         assert found and found.failure in RUNG_MAY_BE_WHY and why in found.summary
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            'if cfg!(target_feature = "neon") {}',
+            'if cfg!(target_has_atomic = "64") {}',
+            "use std::env::consts::{ARCH, OS};",
+            "use std::env::consts as of; of::ARCH",
+        ],
+    )
+    def test_macros_that_ask_for_the_machine_in_any_way_are_refused(self, bench: Bench, source: str) -> None:
+        (bench.folder / "part.rs").write_text(source)
+        assert "./part.rs ask for the machine" in bench.make("macros", "proc-macro").stderr
+
+    @pytest.mark.parametrize(
+        "source", ["usize::MAX", "usize::BITS", "std::mem::size_of::<usize>()", "7u32.to_ne_bytes()"]
+    )
+    @pytest.mark.parametrize(("name", "refused"), [("armv7l", True), ("s390x", True), ("aarch64", False)])
+    def test_macros_are_refused_for_asking_of_numbers_where_those_differ(
+        self, tmp_path: Path, source: str, name: str, refused: bool
+    ) -> None:
+        bench = laid_out(tmp_path, CATALOGUE.architectures[name])
+        (tmp_path / "part.rs").write_text(source)
+        assert (bench.make("macros", "proc-macro").returncode == 1) is refused

@@ -15,7 +15,7 @@ import re
 import subprocess
 import sys
 from contextlib import suppress
-from typing import NoReturn
+from typing import Any, NoReturn
 
 NATIVE = "/opt/wheelbuilder/native"  # where the toolchain is seen
 REAL = f"{NATIVE}/lib/rust"  # this machine's own programs, and what its linker is told
@@ -35,7 +35,12 @@ OF_THE_ROOT = ("target", "sysroot")
 LINKING = ("linker", "linker-flavor", "link-arg", "link-args", "target-cpu", "target-feature", "incremental")
 ANSWERING = ("crate-type", "emit", "out-dir", "error-format", "json", "color", "diagnostic-width")
 # By what a macro's own code learns of a machine, which is this one and not the root's.
-ASKS_MACHINE = re.compile(rb"\btarget_(?:arch|pointer_width|endian)\b|\bconsts::ARCH\b")
+ASKS_MACHINE = re.compile(rb"\btarget_(?:arch|abi|feature|has_atomic|pointer_width|endian)\b|\bARCH\b")
+# Where numbers are of another size or order, by these too.
+ASKS_NUMBERS = re.compile(
+    rb"\b[iu]size::(?:MAX|MIN|BITS|max_value|min_value)\b|\b(?:size|align)_of(?:_val)?\b"
+    rb"|\b(?:to|from)_ne_bytes\b|\bDefaultHasher\b"
+)
 OF_THIS_CALL = ("MAKEFLAGS", "MFLAGS", "CARGO_MAKEFLAGS", "WHEELBUILDER_HOLDS_SLOT")
 
 Option = tuple[str, str]  # the long name and the value; "" and the word for what is no option with a value
@@ -130,20 +135,20 @@ def _spelled(option: Option) -> list[str]:
     return [f"-{name}", value] if len(name) == 1 else [f"--{name}", value]
 
 
-def _answer(argv: list[str], settings: dict[str, str]) -> NoReturn:
+def _answer(argv: list[str], settings: dict[str, Any]) -> NoReturn:
     """Say what a program says of itself, with the root's machine as the one that it runs on."""
     done = subprocess.run(argv, stdout=subprocess.PIPE, close_fds=False)
     sys.stdout.buffer.write(done.stdout.replace(settings["host"].encode(), settings["target"].encode()))
     sys.exit(done.returncode)
 
 
-def _compile(call: Call, settings: dict[str, str]) -> NoReturn:
+def _compile(call: Call, settings: dict[str, Any]) -> NoReturn:
     target = call.one("target") or settings["target"]
     if "target-cpu=native" in call.codegen:
         _refuse("-C target-cpu=native asks for the processor of another machine")
     here = "proc-macro" in call.types and target == settings["target"]
     if here and os.path.isfile(call.source):
-        if name := _asks_machine(call.source):
+        if name := _asks_machine(call.source, alike="cargo" in settings["programs"]):
             _refuse(f"the procedural macros in {name} ask for the machine")
         _become(_for_this_machine(call.options, settings))
     if LIBRARIES & call.types and call.library and os.path.isfile(call.source):
@@ -154,15 +159,19 @@ def _compile(call: Call, settings: dict[str, str]) -> NoReturn:
     _become([f"{REAL}/rustc", *first, "-C", "linker=cc", *call.words])
 
 
-def _asks_machine(source: str) -> str:
-    """Return the first file beside or below a source that asks for the machine, "" if there is none."""
+def _asks_machine(source: str, *, alike: bool) -> str:
+    """Return the first file beside or below a source that asks for the machine, "" if there is none.
+
+    alike: numbers of both machines are of the same size and order.
+    """
     for folder, _, names in os.walk(os.path.dirname(source) or "."):
         for name in names:
             path = os.path.join(folder, name)
             if name.endswith(".rs") and os.path.isfile(path):
                 with open(path, "rb") as file:
-                    if ASKS_MACHINE.search(file.read()):
-                        return path
+                    text = file.read()
+                if ASKS_MACHINE.search(text) or (not alike and ASKS_NUMBERS.search(text)):
+                    return path
     return ""
 
 
@@ -182,7 +191,7 @@ def _kept(library: str) -> tuple[str, str]:
     return os.path.join(folder, KEPT), name
 
 
-def _for_this_machine(options: list[Option], settings: dict[str, str]) -> list[str]:
+def _for_this_machine(options: list[Option], settings: dict[str, Any]) -> list[str]:
     """Return the command that makes for this machine what a call makes, once what it uses is made for it."""
     words = [f"{REAL}/rustc", "--sysroot", f"{NATIVE}/usr", "-C", f"linker={settings['linker']}"]
     words += ["-C", f"link-arg=-B{REAL}/"]
@@ -198,7 +207,7 @@ def _for_this_machine(options: list[Option], settings: dict[str, str]) -> list[s
     return words
 
 
-def _made(path: str, settings: dict[str, str]) -> str:
+def _made(path: str, settings: dict[str, Any]) -> str:
     """Return the path of a library for this machine, making it if it is missing. path: the root's.
 
     A procedural macro is for this machine already.
@@ -216,7 +225,7 @@ def _made(path: str, settings: dict[str, str]) -> str:
     return made
 
 
-def _make(place: str, name: str, settings: dict[str, str]) -> None:
+def _make(place: str, name: str, settings: dict[str, Any]) -> None:
     with open(f"{place}/{name}.json", encoding="utf-8") as file:
         kept = json.load(file)
     here = os.getcwd()

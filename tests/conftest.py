@@ -26,7 +26,7 @@ LONG = (
     "test_native_cython",
     "test_ladder",
     "test_native_meson",
-    "test_rust",
+    "test_rust_builds",
     "test_clang",
     "test_compilers",
     "test_broken_runs",

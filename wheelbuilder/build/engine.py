@@ -158,17 +158,7 @@ class Engine:
                 process.run, command, cwd=private, timeout=timeout, log=log and log.absolute(), guard=guard
             )
             done, told = self._carried_out(container, calling, notes if memory is not None else None, log)
-        return ContainerExit(
-            exit_code=TIMED_OUT if done.timed_out else done.exit_code,
-            seconds=done.seconds,
-            timed_out=done.timed_out,
-            hung=done.given_up,
-            killed=_was_killed(done, told),
-            out_of_memory=told is not None and told.out_of_memory,
-            peak_memory=told.peak if told else None,
-            stdout=done.stdout,
-            stderr=done.stderr,
-        )
+        return _exit(done, told)
 
     def _carried_out(
         self, container: str, calling: Callable[[], process.Completed], notes: Path | None, log: Path | None
@@ -333,6 +323,21 @@ def on_loopback(image: str) -> bool:
 def _has_ended(done: process.Completed, told: Notes | None) -> bool:
     """Say whether a container's command came to its own end."""
     return done.ok or (told is not None and told.ended)
+
+
+def _exit(done: process.Completed, told: Notes | None) -> ContainerExit:
+    """Return how a container ended, with what it has left in notes."""
+    return ContainerExit(
+        exit_code=TIMED_OUT if done.timed_out else done.exit_code,
+        seconds=done.seconds,
+        timed_out=done.timed_out,
+        hung=done.given_up,
+        killed=_was_killed(done, told),
+        out_of_memory=told is not None and told.out_of_memory,
+        peak_memory=told.peak if told else None,
+        stdout=done.stdout,
+        stderr=done.stderr,
+    )
 
 
 def _was_killed(done: process.Completed, told: Notes | None) -> bool:

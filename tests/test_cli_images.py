@@ -148,6 +148,8 @@ def test_a_toolchain_that_no_row_asks_for_is_pruned() -> None:
 def test_a_native_root_takes_no_toolchain() -> None:
     error = call("toolchain", "--family", "bookworm", "--arch", MACHINE).exception
     assert isinstance(error, ConfigurationError) and "images.toml" in error.hint
+    error = call("toolchain", "--family", "manylinux_2_28", "--rust").exception
+    assert isinstance(error, ConfigurationError) and error.message.endswith("native toolchain with Rust.")
 
 
 @pytest.mark.engine

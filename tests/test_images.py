@@ -121,8 +121,8 @@ def test_a_bare_root_that_hides_folders_is_another_image() -> None:
     assert shown.digest == "a" * 64
 
 
-def tools(compiler: str, family: str) -> str:
-    return f'toolchain = {{ compiler = "{compiler}", family = "{family}", packages = ["lld"] }}'
+def tools(compiler: str, family: str, package: str = "lld") -> str:
+    return f'toolchain = {{ compiler = "{compiler}", family = "{family}", packages = ["{package}"] }}'
 
 
 @pytest.mark.parametrize(
@@ -133,6 +133,13 @@ def tools(compiler: str, family: str) -> str:
         (pulled(extra=tools("clang", "etch")), "packages of 'etch', which is no family that is made from"),
         (pulled(extra=tools("clang", "f")), "packages of 'f', which is no family that is made from"),
         (pulled(extra=tools("gcc", "f")), "'compiler' must be clang"),
+        (pulled(extra=tools("clang", "f", "binutils-{crss}")), "or 'gcc-{cross}', not 'binutils-{crss}'"),
+        (pulled(extra=tools("clang", "f", "binutils-{")), "'packages' must name packages"),
+        (pulled(extra=tools("clang", "f", "--lld")), "'packages' must name packages"),
+        (
+            made().replace("bare =", 'rust-toolchain = ["rustc;cargo"], bare ='),
+            "'rust-toolchain' must name packages, such as 'make' or 'gcc-{cross}', not 'rustc;cargo'",
+        ),
         (pulled().replace("manylinux_2_28", "glibc"), "must look like manylinux_2_28"),
         (pulled().replace("images.x86_64", "images.vax"), "names 'vax'"),
         (pulled().replace("cp311 =", "py311 ="), "looks like cp311"),
@@ -150,6 +157,16 @@ def tools(compiler: str, family: str) -> str:
 def test_a_wrong_row_is_one_sentence(text: str, words: str) -> None:
     with pytest.raises(ConfigurationError, match=re.escape(words)):
         parse(text)
+
+
+@pytest.mark.parametrize("triple", ["", "x86_64", "x86_64 unknown", "../../etc", "x86_64-*"])
+def test_a_triple_of_rust_that_is_none_is_one_sentence(triple: str) -> None:
+    rows = {"architectures": {"x86_64": {**ARCHITECTURE, "rust": triple}}, **tomllib.loads(pulled())}
+    words = (
+        f"images.toml: architectures.x86_64: 'rust' must look like s390x-unknown-linux-gnu, not {triple!r}"
+    )
+    with pytest.raises(ConfigurationError, match=re.escape(words)):
+        Catalogue.parse(Table(rows, "images.toml"))
 
 
 def test_a_target_that_nobody_serves_names_those_that_are() -> None:

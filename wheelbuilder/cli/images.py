@@ -143,7 +143,7 @@ def toolchain_command(
     plans = [(root, plan) for root, plan in planned_toolchains(roots) if plan.rust is with_rust]
     if not plans:
         raise ConfigurationError(
-            "No root that fits takes a native toolchain.",
+            f"No root that fits takes a native toolchain{' with Rust' if with_rust else ''}.",
             "One is made for foreign roots of families whose rows in images.toml name packages for it.",
         )
     for root, plan in plans:

@@ -21,6 +21,8 @@ PINNED = re.compile(r"\S+@sha256:[0-9a-f]{64}")
 DISTRIBUTION = re.compile(r"[a-z]+(?:-[0-9]+(?:\.[0-9]+)*)?")
 INTERPRETER = re.compile(r"cp3[0-9]+")
 APT_SOURCE = re.compile(r"deb (?:\[[^\]\n]+\] )?[a-z]+:\S+ \S+(?: \S+)+")  # sources.list(5), one line
+PACKAGE = re.compile(r"(?:[a-z0-9]|\{cross\})(?:[a-z0-9+.:-]|\{cross\})*")
+TRIPLE = re.compile(r"[a-z0-9_]+(?:-[a-z0-9_]+)+")
 
 
 class Role(StrEnum):
@@ -262,6 +264,8 @@ def _architecture(name: str, row: Table) -> Architecture:
         cross=row.optional("cross", str),
         rust=row.optional("rust", str),
     )
+    if architecture.rust is not None and not TRIPLE.fullmatch(architecture.rust):
+        raise row.error("rust", f"must look like s390x-unknown-linux-gnu, not {architecture.rust!r}")
     elf.done()
     row.done()
     return architecture
@@ -287,7 +291,7 @@ def _family(name: str, row: Table, architectures: dict[str, Architecture]) -> Fa
 
 
 def _archive_toolchain(family: str, packages: Table) -> NativeTools | None:
-    native, rust = packages.strings("toolchain", ()), packages.strings("rust-toolchain", ())
+    native, rust = (_packages(packages, key, ()) for key in ("toolchain", "rust-toolchain"))
     if not native:
         return None
     return NativeTools(compiler=Compiler.GCC, family=family, packages=native, rust=rust)
@@ -297,12 +301,19 @@ def _toolchain(row: Table) -> NativeTools:
     tools = NativeTools(
         compiler=row.choice("compiler", Compiler),
         family=row.get("family", str),
-        packages=row.strings("packages"),
+        packages=_packages(row, "packages"),
     )
     if tools.compiler is not Compiler.CLANG:
         raise row.error("compiler", "must be clang: an archive has no GCC that makes what an image's does")
     row.done()
     return tools
+
+
+def _packages(row: Table, key: str, *default: tuple[str, ...]) -> tuple[str, ...]:
+    names = row.strings(key, *default)
+    if wrong := [name for name in names if not PACKAGE.fullmatch(name)]:
+        raise row.error(key, f"must name packages, such as 'make' or 'gcc-{{cross}}', not {wrong[0]!r}")
+    return names
 
 
 def _interpreter(name: str, row: Table) -> tuple[str, Interpreter]:

@@ -25,6 +25,17 @@ for file in files:
 print("done", flush=True)
 sys.stdin.read()
 """
+# Locks them and ends; its child, which tells its pid, has them then.
+HEIR = """
+import fcntl, os, sys
+files = [open(name) for name in sys.argv[1:]]
+for file in files:
+    fcntl.flock(file, fcntl.LOCK_EX)
+if os.fork() == 0:
+    print(os.getpid(), flush=True)
+    sys.stdin.read()
+os._exit(0)
+"""
 
 
 @pytest.fixture
@@ -78,6 +89,20 @@ def test_who_has_a_slot_itself_or_does_not_wait_has_nobody_to_blame(folder: Path
         assert are_others_to_blame(folder, {first})
         assert not are_others_to_blame(folder, {first, holder})
         assert not are_others_to_blame(folder, {os.getpid()})
+
+
+@pytest.mark.parametrize("names", [("0", "1"), ("queue",)])
+def test_locks_that_an_ended_process_has_left_are_those_of_its_child(
+    folder: Path, names: tuple[str, ...]
+) -> None:
+    argv = [sys.executable, "-c", HEIR, *(str(folder / name) for name in names)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        heir = int(process.stdout.readline())
+        process.wait()
+        with locking(folder, "queue", waits="queue" in names) as first:
+            assert are_others_to_blame(folder, {first})
+            assert not are_others_to_blame(folder, {first, heir})
 
 
 def test_the_time_of_descendants_and_of_those_that_ended_counts() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from pathlib import Path
 
 from wheelbuilder.build.cache import cache_home, locked
@@ -33,12 +35,40 @@ def are_others_to_blame(folder: Path, pids: AbstractSet[int]) -> bool:
     """
     held, wanted = _locks()
     queue = (folder / QUEUE).stat().st_ino
-    slots = [held[path.stat().st_ino] for path in folder.glob(NUMBERED)]
+    places = [queue, *(path.stat().st_ino for path in folder.glob(NUMBERED))]
+    if any(held[place] and not any(map(_lives, held[place])) for place in places):
+        for place, pid in _inherited(pids):
+            held[place].add(pid)
+    slots = [held[place] for place in places[1:]]
     if any(pids & holders for holders in slots):
         return False
     if pids & held[queue]:
         return all(slots)
     return bool(pids & wanted[queue]) and bool(held[queue])
+
+
+def _lives(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def _inherited(pids: AbstractSet[int]) -> Iterator[tuple[int, int]]:
+    """Yield inode and pid of each lock that some processes hold (proc(5), fdinfo).
+
+    The list of locks names whoever took it, who may have ended since.
+    """
+    for pid in pids:
+        infos: list[Path] = []
+        with suppress(OSError):  # it has ended meanwhile
+            infos += Path(f"/proc/{pid}/fdinfo").iterdir()
+        for info in infos:
+            with suppress(OSError):  # it has been closed meanwhile
+                for line in info.read_text(encoding="ascii").splitlines():
+                    if line.startswith("lock:"):
+                        yield _inode(line.split()[6]), pid
+
+
+def _inode(place: str) -> int:
+    return int(place.rpartition(":")[2])
 
 
 def _locks() -> tuple[defaultdict[int, set[int]], defaultdict[int, set[int]]]:
@@ -53,5 +83,5 @@ def _locks() -> tuple[defaultdict[int, set[int]], defaultdict[int, set[int]]]:
         waits = words[1] == "->"
         kind, _, _, pid, place = words[1 + waits : 6 + waits]
         if kind == "FLOCK":
-            (wanted if waits else held)[int(place.rpartition(":")[2])].add(int(pid))
+            (wanted if waits else held)[_inode(place)].add(int(pid))
     return held, wanted

@@ -24,6 +24,7 @@ from pathlib import Path
 from compile_times import Times, timed
 from foreign import PACKAGES
 from foreign_builds import FAMILY, MEMORY, Workbench, opened
+from packaging.utils import canonicalize_name
 
 from wheelbuilder.build import job, object_cache, shelf
 from wheelbuilder.build.outcomes import Built, Compiled, Step
@@ -149,8 +150,10 @@ def _added(rows: Iterable[Row]) -> Row:
 
 def _forget(package: str) -> None:
     """Remove what the compiler cache has of a package."""
+    name, _, version = package.partition("==")
+    pin = f"{canonicalize_name(name)}==={version}"
     for kept in object_cache.kept():
-        if kept.words.startswith(package.replace("==", "===")):
+        if kept.words.split()[0] == pin:
             object_cache.remove(kept.folder)
 
 

@@ -2,7 +2,7 @@
 #   make demo    the main job on the demo list, published into $(STORE)
 #   make test    all tests
 #   make test-s3-all  the store's tests on every object storage server: also installs Swift and Ceph
-#   make test-foreign  projects in C and C++ for every foreign target, and in a pulled image: makes a dozen roots
+#   make test-foreign  projects in C, C++ and Rust for every foreign target, and in a pulled image: makes a dozen roots
 #   make check   before every commit: lint, types, unit tests (under a minute)
 #   make images ARCHS='x86_64 aarch64' [FAMILIES='bookworm trixie']
 #   make upload-images ARCHS='x86_64 aarch64' REGISTRY=registry.example.org/wheels [ENGINE=podman|docker]

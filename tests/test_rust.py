@@ -277,3 +277,16 @@ class TestFront:
         bench = laid_out(tmp_path, CATALOGUE.architectures[name])
         (tmp_path / "part.rs").write_text(source)
         assert (bench.make("macros", "proc-macro").returncode == 1) is refused
+
+    @pytest.mark.parametrize(("lints", "refused"), [((), True), (("--cap-lints", "allow"), False)])
+    def test_macros_of_the_projects_own_libraries_that_ask_for_the_machine_are_refused(
+        self, bench: Bench, lints: tuple[str, ...], refused: bool
+    ) -> None:
+        for name in ("shared", "macros"):
+            (bench.folder / name).mkdir()
+        (bench.folder / "shared/part.rs").write_text('if cfg!(target_arch = "x86_64") {}')
+        bench.make("shared/lib", "lib", "--crate-name", "shared", *lints)
+        extern = ("--extern", "shared=out/libshared-1.rlib")
+        done = bench.make("macros/lib", "proc-macro", "--crate-name", "macros", *extern)
+        words = "rustc: error: shared/part.rs, of which procedural macros are made, asks for the machine"
+        assert (words in done.stderr) is (done.returncode == 1) is refused

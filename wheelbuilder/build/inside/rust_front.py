@@ -148,7 +148,7 @@ def _compile(call: Call, settings: dict[str, Any]) -> NoReturn:
         _refuse("-C target-cpu=native asks for the processor of another machine")
     here = "proc-macro" in call.types and target == settings["target"]
     if here and os.path.isfile(call.source):
-        if name := _asks_machine(call.source, alike="cargo" in settings["programs"]):
+        if name := _asks_machine(call.source, settings):
             _refuse(f"the procedural macros in {name} ask for the machine")
         _become(_for_this_machine(call.options, settings))
     if LIBRARIES & call.types and call.library and os.path.isfile(call.source):
@@ -159,11 +159,9 @@ def _compile(call: Call, settings: dict[str, Any]) -> NoReturn:
     _become([f"{REAL}/rustc", *first, "-C", "linker=cc", *call.words])
 
 
-def _asks_machine(source: str, *, alike: bool) -> str:
-    """Return the first file beside or below a source that asks for the machine, "" if there is none.
-
-    alike: numbers of both machines are of the same size and order.
-    """
+def _asks_machine(source: str, settings: dict[str, Any]) -> str:
+    """Return the first file beside or below a source that asks for the machine, "" if there is none."""
+    alike = "cargo" in settings["programs"]  # numbers of both machines are of the same size and order
     for folder, _, names in os.walk(os.path.dirname(source) or "."):
         for name in names:
             path = os.path.join(folder, name)
@@ -228,9 +226,13 @@ def _made(path: str, settings: dict[str, Any]) -> str:
 def _make(place: str, name: str, settings: dict[str, Any]) -> None:
     with open(f"{place}/{name}.json", encoding="utf-8") as file:
         kept = json.load(file)
-    here = os.getcwd()
+    here, call = os.getcwd(), Call(kept["words"])
     os.chdir(kept["folder"])  # what the call names is relative to it
-    options = [option for option in Call(kept["words"]).options if option[0] not in ANSWERING]
+    # Others' libraries may: for speed they ask at every turn, and to look would leave few to be made.
+    is_the_projects_own = not call.values("cap-lints")  # by which cargo tells them apart
+    if is_the_projects_own and (asking := _asks_machine(call.source, settings)):
+        _refuse(f"{asking}, of which procedural macros are made, asks for the machine")
+    options = [option for option in call.options if option[0] not in ANSWERING]
     making = f"{os.path.abspath(place)}/{name}.making"
     words = _for_this_machine(options, settings)
     environment = {**kept["environment"], **{it: os.environ[it] for it in OF_THIS_CALL if it in os.environ}}

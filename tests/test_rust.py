@@ -268,7 +268,8 @@ class TestFront:
         assert "./part.rs ask for the machine" in bench.make("macros", "proc-macro").stderr
 
     @pytest.mark.parametrize(
-        "source", ["usize::MAX", "usize::BITS", "std::mem::size_of::<usize>()", "7u32.to_ne_bytes()"]
+        "source",
+        ["usize::MAX", "usize::BITS", "//!\nstd::mem::size_of::<usize>()", "7u32.to_ne_bytes() // as it is"],
     )
     @pytest.mark.parametrize(("name", "refused"), [("armv7l", True), ("s390x", True), ("aarch64", False)])
     def test_macros_are_refused_for_asking_of_numbers_where_those_differ(
@@ -277,6 +278,11 @@ class TestFront:
         bench = laid_out(tmp_path, CATALOGUE.architectures[name])
         (tmp_path / "part.rs").write_text(source)
         assert (bench.make("macros", "proc-macro").returncode == 1) is refused
+
+    def test_what_macros_say_of_themselves_is_not_their_code(self, tmp_path: Path) -> None:
+        bench = laid_out(tmp_path, CATALOGUE.architectures["armv7l"])
+        (tmp_path / "part.rs").write_text('fn a() {}\n  /// println!("{}", std::mem::size_of::<Six>());\n')
+        assert bench.make("macros", "proc-macro").returncode == 0
 
     @pytest.mark.parametrize(("lints", "refused"), [((), True), (("--cap-lints", "allow"), False)])
     def test_macros_of_the_projects_own_libraries_that_ask_for_the_machine_are_refused(

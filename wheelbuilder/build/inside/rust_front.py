@@ -41,6 +41,7 @@ ASKS_NUMBERS = re.compile(
     rb"\b[iu]size::(?:MAX|MIN|BITS|max_value|min_value)\b|\b(?:size|align)_of(?:_val)?\b"
     rb"|\b(?:to|from)_ne_bytes\b|\bDefaultHasher\b"
 )
+COMMENT = re.compile(rb"^[ \t]*//.*", re.MULTILINE)  # documentation of macros has programs
 OF_THIS_CALL = ("MAKEFLAGS", "MFLAGS", "CARGO_MAKEFLAGS", "WHEELBUILDER_HOLDS_SLOT")
 
 Option = tuple[str, str]  # the long name and the value; "" and the word for what is no option with a value
@@ -167,7 +168,7 @@ def _asks_machine(source: str, settings: dict[str, Any]) -> str:
             path = os.path.join(folder, name)
             if name.endswith(".rs") and os.path.isfile(path):
                 with open(path, "rb") as file:
-                    text = file.read()
+                    text = COMMENT.sub(b"", file.read())
                 if ASKS_MACHINE.search(text) or (not alike and ASKS_NUMBERS.search(text)):
                     return path
     return ""

@@ -220,22 +220,36 @@ def test_an_interruption_ends_the_container() -> None:
     assert caught and not thread.is_alive() and running("interrupted") == []
 
 
+def refusing(folder: Path, word: str, message: str, status: int) -> Path:
+    """An engine that refuses a sub-command the first time; returns what is there once it has."""
+    image()
+    real, refused = shutil.which(engine().name), folder / "refused"
+    wrapper = folder / engine().name
+    wrapper.write_text(
+        f'#!/bin/sh\nif [ "$1" = {word} ] && mkdir {refused} 2>/dev/null; '
+        f'then echo "{message}" >&2; exit {status}; fi\nexec {real} "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    return refused
+
+
 def test_a_container_that_cannot_be_removed_at_first_is_removed_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    image()
-    real, refused = shutil.which(engine().name), tmp_path / "refused"
-    wrapper = tmp_path / engine().name
     # As podman answers when a container ends while it is about to kill it.
-    wrapper.write_text(
-        f'#!/bin/sh\nif [ "$1" = rm ] && mkdir {refused} 2>/dev/null; '
-        f'then echo "container not running" >&2; exit 2; fi\nexec {real} "$@"\n'
-    )
-    wrapper.chmod(0o755)
+    refused = refusing(tmp_path, "rm", "container not running", 2)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     done = engine().run(image(), ("sleep", "300"), timeout=1, name="refused")
     assert done.timed_out and refused.is_dir()
     assert running("refused") == []
+
+
+def test_images_are_listed_while_another_run_removes_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = refusing(tmp_path, "images", "retrieving label for image: image not known", 125)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert image() in engine().images() and refused.is_dir()
 
 
 def test_a_container_whose_driver_was_killed_is_reaped_and_others_are_not() -> None:

@@ -32,7 +32,7 @@ from wheelbuilder.errors import ConfigurationError, UnreachableError
 ENGINE_FAILED = 125  # what `run` answers when not the command but the engine failed
 NO_COMMAND = (126, 127)  # what it answers when the command is not there or may not be run
 TRANSFER_TIMEOUT = 3600.0  # seconds for one pull or push
-REMOVAL_PAUSES = (0.0, 0.1, 0.5, 2.0)  # seconds before each try to remove containers
+PAUSES = (0.0, 0.1, 0.5, 2.0)  # seconds before each try of what somebody else's removal can disturb
 TIMED_OUT = 124  # as timeout(1) has it
 SIGNALLED = 128  # from here on an exit status stands for a signal
 NEVER_STARTED = (None, "created", "configured", "initialized")
@@ -214,7 +214,7 @@ class Engine:
         podman fails to kill what ends at that very moment, and removes it when asked again.
         """
         command = (self.name, *self.kind.remove, *containers)
-        for pause in REMOVAL_PAUSES:
+        for pause in PAUSES:
             time.sleep(pause)
             if process.run(command, timeout=120, tidying=True).ok:
                 return
@@ -265,6 +265,19 @@ class Engine:
                 f"{self.name} does not answer any more.", "`wheelbuilder doctor` says more."
             )
         return False
+
+    def images(self) -> list[str]:
+        """Return the names of the images that are here.
+
+        podman fails where one is removed at that very moment, and lists the others when asked again.
+        """
+        words = ("images", "--format", "{{.Repository}}:{{.Tag}}")
+        for pause in PAUSES:
+            time.sleep(pause)
+            done = process.run((self.name, *words), timeout=600)
+            if done.ok:
+                return done.stdout.split()
+        return self.call(*words).split()
 
     def architecture(self, image: str) -> str:
         """Return the architecture of a local image, as OCI names it; ConfigurationError if it is not here."""

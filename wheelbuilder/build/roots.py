@@ -139,8 +139,7 @@ def build_image(
 
 def local_roots(engine: Engine) -> frozenset[str]:
     """Return the names of the root images that are here, those with a recipe's packages among them."""
-    lines = engine.call("images", "--format", "{{.Repository}}:{{.Tag}}").split()
-    ours = (line for line in lines if line.startswith(PREFIX))
+    ours = (line for line in engine.images() if line.startswith(PREFIX))
     return frozenset(line for line in ours if not line.endswith(UNTESTED) and line != PROBE_IMAGE)
 
 

@@ -1,8 +1,8 @@
 """A stand-in for images of the Python Packaging Authority, which cannot be pulled here: Debian, laid out so.
 
-GCC, its headers and binutils lie below /opt/rh/gcc-toolset-14/root/usr, Python below /opt/python; the image's
-own PATH and LD_LIBRARY_PATH lead there. What it is not: AlmaLinux, whose C library is older and whose triplet
-is another.
+GCC, its headers and binutils lie where gcc-toolset-14 has them below /opt/rh, Python below /opt/python; the
+image's own PATH and LD_LIBRARY_PATH lead there. What it is not: AlmaLinux, whose C library is older and whose
+triplet is another.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from wheelbuilder.inputs.tables import read_toml
 
 FAMILY = "standin"
 TARGET = f"cp313-manylinux_2_41_{FOREIGN.arch}"
-TOOLSET = "opt/rh/gcc-toolset-14/root/usr"
+TOOLSET = "/".join(("opt/rh/gcc-toolset-14", "root", "usr"))
 PATH = f"/{TOOLSET}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LIBRARIES = f"/{TOOLSET}/lib64:/{TOOLSET}/lib"
 PYTHON = "/opt/python/cp313-cp313/bin/python"

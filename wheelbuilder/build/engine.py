@@ -209,15 +209,20 @@ class Engine:
         return done.stdout.strip() if done.ok else None
 
     def remove(self, *containers: str) -> None:
-        """Remove containers, running ones too; also once the run is being interrupted.
+        """Remove containers, running ones too; also once the run is being interrupted."""
+        self._insist(*self.kind.remove, *containers, timeout=120, tidying=True)
 
-        podman fails to kill what ends at that very moment, and removes it when asked again.
+    def _insist(self, *words: str, timeout: float, tidying: bool = False) -> process.Completed:
+        """Run a sub-command, and again if it fails; return how it ended at last.
+
+        podman fails to kill what ends at that very moment, and to list images where one goes meanwhile.
         """
-        command = (self.name, *self.kind.remove, *containers)
         for pause in PAUSES:
             time.sleep(pause)
-            if process.run(command, timeout=120, tidying=True).ok:
-                return
+            done = process.run((self.name, *words), timeout=timeout, tidying=tidying)
+            if done.ok:
+                break
+        return done
 
     def settle(self) -> None:
         """Wait until the containers that have ended are removed (the end of the process waits too)."""
@@ -267,17 +272,10 @@ class Engine:
         return False
 
     def images(self) -> list[str]:
-        """Return the names of the images that are here.
-
-        podman fails where one is removed at that very moment, and lists the others when asked again.
-        """
+        """Return the names of the images that are here."""
         words = ("images", "--format", "{{.Repository}}:{{.Tag}}")
-        for pause in PAUSES:
-            time.sleep(pause)
-            done = process.run((self.name, *words), timeout=600)
-            if done.ok:
-                return done.stdout.split()
-        return self.call(*words).split()
+        done = self._insist(*words, timeout=600)
+        return (done.stdout if done.ok else self.call(*words)).split()
 
     def architecture(self, image: str) -> str:
         """Return the architecture of a local image, as OCI names it; ConfigurationError if it is not here."""
